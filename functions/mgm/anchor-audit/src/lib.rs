@@ -1,0 +1,1 @@
+//! Anchors the day's audit heads.

@@ -1,0 +1,2 @@
+//! Anchors the day's audit heads.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Sweeps for completed trips that no message announced.

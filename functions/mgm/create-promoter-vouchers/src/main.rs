@@ -1,0 +1,2 @@
+//! Sweeps for completed trips that no message announced.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The one link of a promoter.

@@ -1,0 +1,2 @@
+//! The one link of a promoter.
+fn main() {}

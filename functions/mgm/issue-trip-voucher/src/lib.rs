@@ -1,0 +1,1 @@
+//! The friend's trip is completed: the promoter's voucher.

@@ -1,0 +1,2 @@
+//! The friend's trip is completed: the promoter's voucher.
+fn main() {}

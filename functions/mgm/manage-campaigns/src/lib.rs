@@ -1,0 +1,1 @@
+//! Campaign rules, budget, dates; funnel and trace.

@@ -1,0 +1,2 @@
+//! Campaign rules, budget, dates; funnel and trace.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Counts the click, remembers the attribution, redirects to the shop.

@@ -1,0 +1,2 @@
+//! Counts the click, remembers the attribution, redirects to the shop.
+fn main() {}

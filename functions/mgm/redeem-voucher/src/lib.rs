@@ -1,0 +1,1 @@
+//! My vouchers: reserve, commit, release.

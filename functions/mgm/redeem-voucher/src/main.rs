@@ -1,0 +1,2 @@
+//! My vouchers: reserve, commit, release.
+fn main() {}

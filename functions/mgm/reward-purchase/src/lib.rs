@@ -1,0 +1,1 @@
+//! A purchase made through a link: the friend's coupon.

@@ -1,0 +1,2 @@
+//! A purchase made through a link: the friend's coupon.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Makes promoters of eligible customers.

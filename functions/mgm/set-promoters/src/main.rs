@@ -1,0 +1,2 @@
+//! Makes promoters of eligible customers.
+fn main() {}

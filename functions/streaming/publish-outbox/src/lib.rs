@@ -1,0 +1,1 @@
+//! Domain events from the outbox to queues.

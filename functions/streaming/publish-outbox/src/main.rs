@@ -1,0 +1,2 @@
+//! Domain events from the outbox to queues.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The OpenAPI document and its page.
+fn main() {}

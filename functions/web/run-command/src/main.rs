@@ -1,0 +1,2 @@
+//! What an operator runs: migrate, backfill, rerun, verify, replay.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The bundle on one machine.
+fn main() {}

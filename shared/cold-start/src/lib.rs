@@ -1,0 +1,1 @@
+//! What a function builds once, before its first event.

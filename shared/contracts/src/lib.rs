@@ -1,0 +1,1 @@
+//! What crosses the wire: HTTP bodies, messages and events, as the companies name them.

@@ -1,0 +1,1 @@
+//! The rules of the shop, pure: no AWS, SQL, serde, HTTP, clock or randomness.

@@ -1,0 +1,1 @@
+//! Files: Amazon S3 and a folder.

@@ -1,0 +1,1 @@
+//! Asynchronous invocation of another function.

@@ -1,0 +1,1 @@
+//! How a handler meets Lambda: triggers, problems, logs, metrics, partial failures.

@@ -1,0 +1,1 @@
+//! Queues: Amazon SQS and the embedded queue of a laptop.

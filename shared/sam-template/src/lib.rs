@@ -1,0 +1,1 @@
+//! template.yaml, read into types and checked.

@@ -1,0 +1,1 @@
+//! Secrets and settings: .env in dev, Secrets Manager in prod.

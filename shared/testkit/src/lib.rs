@@ -1,0 +1,1 @@
+//! Real parts and builders for tests.

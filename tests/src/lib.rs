@@ -1,0 +1,1 @@
+//! The bundle from outside, the architecture check and the fault simulation.

@@ -1,0 +1,2 @@
+//! What a developer runs: tests with real parts, checks, packaging.
+fn main() {}
