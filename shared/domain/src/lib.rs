@@ -1,1 +1,29 @@
-//! The rules of the shop, pure: no AWS, SQL, serde, HTTP, clock or randomness.
+//! The rules of the shop, pure.
+//!
+//! Architecture invariant: nothing here knows AWS, SQL, serde, HTTP, the clock, the environment or
+//! randomness. Time, ids and random bytes come in as arguments.
+
+pub mod code;
+pub mod identity;
+pub mod jobs;
+pub mod mgm;
+pub mod money;
+pub mod orders;
+pub mod personal;
+pub mod time;
+
+/// A text that no domain type accepts: which rule it broke, never the text itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{rule}")]
+pub struct Invalid {
+    /// The rule, as a clause that follows the field's name ("must be …").
+    pub rule: &'static str,
+}
+
+impl Invalid {
+    /// An error that names the broken rule.
+    #[must_use]
+    pub const fn new(rule: &'static str) -> Self {
+        Self { rule }
+    }
+}

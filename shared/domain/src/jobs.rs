@@ -1,0 +1,49 @@
+//! Scheduled jobs: what may run for which logical date.
+
+/// A job and the jobs that must be done for the same logical date before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Job {
+    /// The name that operators know, such as `mgm_set_promoters`.
+    pub name: &'static str,
+    /// Jobs that must be done for the date first.
+    pub after: &'static [&'static str],
+}
+
+/// Makes promoters of eligible customers.
+pub const MGM_SET_PROMOTERS: Job = Job { name: "mgm_set_promoters", after: &[] };
+/// Sweeps for completed trips that no message announced.
+pub const MGM_CREATE_PROMOTER_VOUCHER: Job =
+    Job { name: "mgm_create_promoter_voucher", after: &[MGM_SET_PROMOTERS.name] };
+/// Anchors the heads of the day's audit chains.
+pub const MGM_ANCHOR_AUDIT: Job = Job { name: "mgm_anchor_audit", after: &[] };
+
+/// Every job there is.
+pub const ALL: [Job; 3] = [MGM_SET_PROMOTERS, MGM_CREATE_PROMOTER_VOUCHER, MGM_ANCHOR_AUDIT];
+
+/// How the run of a job for a date stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Somebody holds the lease and works.
+    Running,
+    /// It was done.
+    Done,
+    /// Its last attempt ended in an error.
+    Failed,
+}
+
+/// Why a job does not start for a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotStarted {
+    /// It was done before: the same date gives the same result.
+    #[error("done before for this date")]
+    AlreadyDone,
+    /// Another instance holds the lease.
+    #[error("another instance is running it for this date")]
+    Running,
+    /// An operator paused the job.
+    #[error("paused by an operator")]
+    Paused,
+    /// A job that must be done first is not.
+    #[error("{0} is not done for this date")]
+    Waiting(&'static str),
+}

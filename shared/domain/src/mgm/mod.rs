@@ -1,0 +1,2 @@
+//! Member get member: a promoter's link brings a friend, the friend's trip brings the promoter a
+//! voucher.
