@@ -1,1 +1,17 @@
 //! Real parts and builders for tests.
+//!
+//! Architecture invariant: nothing here is reached by code that is deployed; crates name it under
+//! `[dev-dependencies]` only. A test asks for a real part and, where there is none, goes on with
+//! the embedded one alone, so that `cargo test` passes on a machine that has nothing else.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot have its part must stop with a sentence, not go on"
+)]
+
+mod binaries;
+mod parts;
+mod services;
+
+pub use binaries::function_binaries;
+pub use services::{MariaDb, Ministack, mariadb, ministack};

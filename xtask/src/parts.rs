@@ -1,0 +1,77 @@
+//! The real parts of a test run: started here, or given by a URL in the environment.
+use std::env;
+use std::fs;
+use std::path::Path;
+
+use crate::failure::{Failure, Outcome};
+use crate::process::Running;
+use crate::{mariadb, ministack};
+
+/// A server that ends with the run.
+pub(crate) struct Server(#[expect(dead_code, reason = "held for its drop")] pub(crate) Running);
+
+/// One real part, there or not.
+pub(crate) enum Part {
+    /// It answers at `url`.
+    Took {
+        version: String,
+        url: String,
+        _server: Option<Server>,
+    },
+    /// It could not be had; the reason is a sentence.
+    Missing { why: String },
+}
+
+/// A kind of real part: its name in messages, the variable that tests read its URL from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    MariaDb,
+    Ministack,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 2] = [Self::MariaDb, Self::Ministack];
+
+    /// As testkit writes it into the parts file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::MariaDb => "MariaDB",
+            Self::Ministack => "ministack",
+        }
+    }
+
+    pub(crate) fn variable(self) -> &'static str {
+        match self {
+            Self::MariaDb => "FEIRA_MARIADB_URL",
+            Self::Ministack => "FEIRA_MINISTACK_URL",
+        }
+    }
+
+    /// The part of the environment's URL, else one that is started with its files in `folder`.
+    pub(crate) async fn obtain(self, folder: &Path) -> Part {
+        if let Ok(url) = env::var(self.variable()) {
+            let version = format!("given by {}", self.variable());
+            return Part::Took {
+                version,
+                url,
+                _server: None,
+            };
+        }
+        let own = folder.join(self.name());
+        self.start(&own)
+            .await
+            .unwrap_or_else(|failure| Part::Missing {
+                why: failure.to_string(),
+            })
+    }
+
+    async fn start(self, folder: &Path) -> Outcome<Part> {
+        fs::create_dir_all(folder).map_err(|error| {
+            Failure::new(format!("no folder for it at {}: {error}", folder.display()))
+        })?;
+        match self {
+            Self::MariaDb => mariadb::start(folder).await,
+            Self::Ministack => ministack::start(folder).await,
+        }
+    }
+}
