@@ -22,16 +22,22 @@ pub struct VoucherCode(String);
 
 /// The five low bits of each byte become a character.
 fn encode(random: &[u8]) -> String {
-    random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))).map(|&c| char::from(c)).collect()
+    random
+        .iter()
+        .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)))
+        .map(|&c| char::from(c))
+        .collect()
 }
 
 /// Upper case, without hyphens and blanks, and with I, L and O read as Crockford reads them.
 fn normalise(text: &str) -> impl Iterator<Item = u8> + '_ {
-    text.bytes().filter(|byte| !matches!(byte, b'-' | b' ')).map(|byte| match byte.to_ascii_uppercase() {
-        b'I' | b'L' => b'1',
-        b'O' => b'0',
-        other => other,
-    })
+    text.bytes()
+        .filter(|byte| !matches!(byte, b'-' | b' '))
+        .map(|byte| match byte.to_ascii_uppercase() {
+            b'I' | b'L' => b'1',
+            b'O' => b'0',
+            other => other,
+        })
 }
 
 fn check_character(body: &[u8]) -> Option<u8> {

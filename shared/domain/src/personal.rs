@@ -81,20 +81,36 @@ impl Cpf {
     /// When digits are missing, all equal, or a check digit is wrong.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid::new("must be a CPF with right check digits");
-        if text.len() > 14 || text.bytes().any(|b| !b.is_ascii_digit() && !matches!(b, b'.' | b'-')) {
+        if text.len() > 14
+            || text
+                .bytes()
+                .any(|b| !b.is_ascii_digit() && !matches!(b, b'.' | b'-'))
+        {
             return Err(RULE);
         }
         let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
-        let [first, .., tenth, eleventh] = *digits.as_slice() else { return Err(RULE) };
+        let [first, .., tenth, eleventh] = *digits.as_slice() else {
+            return Err(RULE);
+        };
         let check = |count: usize| {
-            let sum: u32 = digits.iter().take(count).zip((2..=count as u32 + 1).rev()).map(|(d, w)| d * w).sum();
+            let sum: u32 = digits
+                .iter()
+                .take(count)
+                .zip((2..=count as u32 + 1).rev())
+                .map(|(d, w)| d * w)
+                .sum();
             sum * 10 % 11 % 10
         };
         let all_equal = digits.iter().all(|&digit| digit == first);
         if digits.len() != 11 || all_equal || check(9) != tenth || check(10) != eleventh {
             return Err(RULE);
         }
-        Ok(Self(digits.iter().filter_map(|&digit| char::from_digit(digit, 10)).collect()))
+        Ok(Self(
+            digits
+                .iter()
+                .filter_map(|&digit| char::from_digit(digit, 10))
+                .collect(),
+        ))
     }
 }
 
@@ -108,7 +124,9 @@ impl Email {
         const RULE: Invalid = Invalid::new("must be an e-mail address");
         let address = text.trim().to_lowercase();
         let (local, domain) = address.rsplit_once('@').ok_or(RULE)?;
-        let plain = address.chars().all(|c| !c.is_whitespace() && !c.is_control());
+        let plain = address
+            .chars()
+            .all(|c| !c.is_whitespace() && !c.is_control());
         let dotted = domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.');
         if address.len() > 254 || local.is_empty() || local.contains('@') || !plain || !dotted {
             return Err(RULE);
@@ -126,7 +144,11 @@ impl Phone {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid::new("must be a Brazilian telephone number with DDD");
         let text = text.trim();
-        if text.len() > 30 || text.bytes().any(|b| !b.is_ascii_digit() && !b" +()-.".contains(&b)) {
+        if text.len() > 30
+            || text
+                .bytes()
+                .any(|b| !b.is_ascii_digit() && !b" +()-.".contains(&b))
+        {
             return Err(RULE);
         }
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -135,7 +157,9 @@ impl Phone {
             (false, _) => digits.strip_prefix('0').unwrap_or(&digits),
         };
         let (area, number) = national.split_at_checked(2).ok_or(RULE)?;
-        let area_exists = area.parse().is_ok_and(|area: u8| AREA_CODES.contains(&area));
+        let area_exists = area
+            .parse()
+            .is_ok_and(|area: u8| AREA_CODES.contains(&area));
         let mobile = number.len() == 9 && number.starts_with('9');
         let fixed = number.len() == 8 && number.starts_with(['2', '3', '4', '5']);
         if area_exists && (mobile || fixed) {
@@ -153,7 +177,9 @@ impl Region {
     /// When there is no such state.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let found = STATES.iter().find(|state| text.eq_ignore_ascii_case(state));
-        found.map(|state| Self(state)).ok_or(Invalid::new("must be a Brazilian state such as SP"))
+        found
+            .map(|state| Self(state))
+            .ok_or(Invalid::new("must be a Brazilian state such as SP"))
     }
 
     /// The two letters.
@@ -169,28 +195,66 @@ mod tests {
 
     #[test]
     fn a_cpf_needs_right_check_digits() {
-        assert_eq!(Cpf::parse("529.982.247-25").unwrap().expose(), "52998224725");
+        assert_eq!(
+            Cpf::parse("529.982.247-25").unwrap().expose(),
+            "52998224725"
+        );
         assert_eq!(Cpf::parse("00000000191").unwrap().expose(), "00000000191");
-        for wrong in ["52998224724", "11111111111", "5299822472", "529982247250", "", "5299822472A"] {
+        for wrong in [
+            "52998224724",
+            "11111111111",
+            "5299822472",
+            "529982247250",
+            "",
+            "5299822472A",
+        ] {
             assert!(Cpf::parse(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn phones_become_e164() {
-        for text in ["+55 (11) 96416-6764", "11964166764", "5511964166764", "011964166764"] {
-            assert_eq!(Phone::parse(text).unwrap().expose(), "+5511964166764", "{text}");
+        for text in [
+            "+55 (11) 96416-6764",
+            "11964166764",
+            "5511964166764",
+            "011964166764",
+        ] {
+            assert_eq!(
+                Phone::parse(text).unwrap().expose(),
+                "+5511964166764",
+                "{text}"
+            );
         }
-        assert_eq!(Phone::parse("(61) 3333-4444").unwrap().expose(), "+556133334444");
-        for wrong in ["+1 202 555 0143", "20964166764", "1196416676", "11 8123 4567", "", "abc"] {
+        assert_eq!(
+            Phone::parse("(61) 3333-4444").unwrap().expose(),
+            "+556133334444"
+        );
+        for wrong in [
+            "+1 202 555 0143",
+            "20964166764",
+            "1196416676",
+            "11 8123 4567",
+            "",
+            "abc",
+        ] {
             assert!(Phone::parse(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn e_mail_addresses_are_folded_and_checked() {
-        assert_eq!(Email::parse(" Ana@Example.COM ").unwrap().expose(), "ana@example.com");
-        for wrong in ["ana", "@example.com", "ana@example", "a b@example.com", "a@b@example.com"] {
+        assert_eq!(
+            Email::parse(" Ana@Example.COM ").unwrap().expose(),
+            "ana@example.com"
+        );
+        for wrong in [
+            "ana",
+            "@example.com",
+            "ana@example",
+            "a b@example.com",
+            "a@b@example.com",
+        ] {
             assert!(Email::parse(wrong).is_err(), "{wrong}");
         }
     }

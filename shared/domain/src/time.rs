@@ -95,16 +95,30 @@ impl Day {
     /// When the text is no date between 1970 and 9998.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid::new("must be a date such as 2026-11-20");
-        let date: civil::Date =
-            if text.len() == 10 { text.parse().map_err(|_| RULE)? } else { return Err(RULE) };
-        if (1970..=9998).contains(&date.year()) { Ok(Self(date)) } else { Err(RULE) }
+        let date: civil::Date = if text.len() == 10 {
+            text.parse().map_err(|_| RULE)?
+        } else {
+            return Err(RULE);
+        };
+        if (1970..=9998).contains(&date.year()) {
+            Ok(Self(date))
+        } else {
+            Err(RULE)
+        }
     }
 
     /// The first moment of this day.
     #[must_use]
     pub fn start(self) -> UtcMillis {
-        let start = self.0.to_zoned(SAO_PAULO.clone()).map(|zoned| zoned.timestamp());
-        UtcMillis(start.map_or(0, Timestamp::as_millisecond).clamp(0, LATEST - 1))
+        let start = self
+            .0
+            .to_zoned(SAO_PAULO.clone())
+            .map(|zoned| zoned.timestamp());
+        UtcMillis(
+            start
+                .map_or(0, Timestamp::as_millisecond)
+                .clamp(0, LATEST - 1),
+        )
     }
 
     /// The first moment after this day.
@@ -147,8 +161,14 @@ mod tests {
     fn a_time_without_offset_is_sao_paulo() {
         let with_offset = UtcMillis::parse("2016-10-07T13:18:03-03:00").unwrap();
         assert_eq!(with_offset.to_string(), "2016-10-07T16:18:03.000Z");
-        assert_eq!(UtcMillis::parse("2016-10-07T13:18:03").unwrap(), with_offset);
-        assert_eq!(UtcMillis::parse("2016-10-07 13:18:03").unwrap(), with_offset);
+        assert_eq!(
+            UtcMillis::parse("2016-10-07T13:18:03").unwrap(),
+            with_offset
+        );
+        assert_eq!(
+            UtcMillis::parse("2016-10-07 13:18:03").unwrap(),
+            with_offset
+        );
         let summer_time = UtcMillis::parse("2017-12-01T10:00:00").unwrap();
         assert_eq!(summer_time.to_string(), "2017-12-01T12:00:00.000Z");
     }
@@ -157,7 +177,10 @@ mod tests {
     fn days_are_sao_paulo_days() {
         let before_midnight = UtcMillis::parse("2026-11-21T02:59:59.999Z").unwrap();
         assert_eq!(before_midnight.day().to_string(), "2026-11-20");
-        assert_eq!(before_midnight.plus_millis(1).day(), Day::parse("2026-11-21").unwrap());
+        assert_eq!(
+            before_midnight.plus_millis(1).day(),
+            Day::parse("2026-11-21").unwrap()
+        );
         let day = before_midnight.day();
         assert_eq!(day.end(), before_midnight.plus_millis(1));
         assert_eq!(day.next().previous(), day);
@@ -166,10 +189,21 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "2026-13-01T00:00:00Z", "ontem", "1969-12-31T23:59:59Z", "10000-01-01T00:00:00Z"] {
+        for text in [
+            "",
+            "2026-13-01T00:00:00Z",
+            "ontem",
+            "1969-12-31T23:59:59Z",
+            "10000-01-01T00:00:00Z",
+        ] {
             assert!(UtcMillis::parse(text).is_err(), "{text}");
         }
-        for text in ["2026-02-30", "20261120", "2026-11-20T00:00:00Z", "0000-01-01"] {
+        for text in [
+            "2026-02-30",
+            "20261120",
+            "2026-11-20T00:00:00Z",
+            "0000-01-01",
+        ] {
             assert!(Day::parse(text).is_err(), "{text}");
         }
     }

@@ -1,1 +1,36 @@
-//! The SQL store: one set of queries for SQLite and MySQL, with migrations and transactions.
+//! The SQL store: transactions that load facts under locks, ask the domain and write the effects.
+//!
+//! One set of queries serves SQLite and MySQL/MariaDB (docs/adr/0002). Architecture invariant:
+//! no statement stands outside this crate, and no rule of the shop stands in it.
+
+pub mod connection;
+pub mod entropy;
+pub mod error;
+pub mod handled;
+pub mod idempotency;
+pub mod jobs;
+pub mod mgm;
+pub mod migrate;
+pub mod observer;
+pub mod outbox;
+pub mod throttle;
+pub mod transaction;
+
+pub use connection::{Backend, Options, Store};
+pub use error::StoreError;
+pub use transaction::Tx;
+
+/// The values of a statement, in the order of its `?` placeholders.
+#[macro_export]
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { vec![$($crate::Value::from($value)),*] };
+}
+
+pub use sea_orm::{FromQueryResult, Value};
+
+/// `(?, ?), (?, ?)`: placeholders for a statement that writes `rows` rows of `columns` columns.
+#[must_use]
+pub fn placeholders(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row; rows].join(", ")
+}

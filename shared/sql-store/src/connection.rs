@@ -1,0 +1,177 @@
+//! Opening the store.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DbBackend,
+    sqlx::{self, sqlite::SqliteJournalMode, sqlite::SqliteSynchronous},
+};
+
+use crate::{
+    StoreError,
+    entropy::{Entropy, SystemEntropy},
+    observer::{Point, StatementObserver},
+};
+
+/// How long SQLite waits for another process's transaction before it says BUSY.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a statement waits for MySQL's row lock before the use case is redone.
+const LOCK_WAIT_SECONDS: u32 = 5;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A frozen Lambda keeps dead sockets (FACTS): a connection idle for longer is tested first.
+const TRUSTED_IDLE: Duration = Duration::from_secs(2);
+
+/// Which database the store runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// One file, on a laptop.
+    Sqlite,
+    /// MySQL or MariaDB.
+    MySql,
+}
+
+/// How to open a store.
+#[derive(Clone)]
+pub struct Options {
+    /// Most connections in the pool. A Lambda handles one event at a time: 1.
+    pub connections: u32,
+    /// Certificates (PEM) that a MySQL server must prove itself with; none: TLS only if offered.
+    pub certificate_authorities: Option<&'static [u8]>,
+    /// Source of ids and codes.
+    pub entropy: Arc<dyn Entropy>,
+    /// Watches each statement in tests.
+    pub observer: Option<Arc<dyn StatementObserver>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: 1,
+            certificate_authorities: None,
+            entropy: Arc::new(SystemEntropy),
+            observer: None,
+        }
+    }
+}
+
+/// The SQL database of the shop.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) connection: DatabaseConnection,
+    pub(crate) backend: Backend,
+    pub(crate) options: Options,
+    pub(crate) has_published: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Store {
+    /// Opens `mysql://…` or `sqlite://path` with the defaults of a Lambda.
+    ///
+    /// # Errors
+    /// See [`Self::open_with`].
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Self::open_with(url, Options::default()).await
+    }
+
+    /// Opens `mysql://…` or `sqlite://path`; a SQLite file is made if it is missing. MySQL is first
+    /// reached by the first statement, so that a cold start does not wait for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] when SQLite's file can't be opened, and for a broken URL.
+    pub async fn open_with(url: &str, options: Options) -> Result<Self, StoreError> {
+        let backend = if url.starts_with("sqlite:") {
+            Backend::Sqlite
+        } else {
+            Backend::MySql
+        };
+        let mut connect = ConnectOptions::new(url);
+        connect
+            .max_connections(options.connections)
+            .min_connections(0)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .test_before_acquire(false)
+            .sqlx_logging(false);
+        match backend {
+            Backend::Sqlite => {
+                connect.map_sqlx_sqlite_opts(|sqlite| {
+                    sqlite
+                        .create_if_missing(true)
+                        .journal_mode(SqliteJournalMode::Wal)
+                        .synchronous(SqliteSynchronous::Full)
+                        .busy_timeout(BUSY_TIMEOUT)
+                });
+            }
+            Backend::MySql => {
+                connect
+                    .connect_lazy(true)
+                    .test_before_acquire_if_idle_for(TRUSTED_IDLE);
+                if let Some(certificates) = options.certificate_authorities {
+                    connect.map_sqlx_mysql_opts(move |mysql| {
+                        mysql
+                            .ssl_mode(sqlx::mysql::MySqlSslMode::VerifyIdentity)
+                            .ssl_ca_from_pem(certificates.to_vec())
+                    });
+                }
+                connect.map_sqlx_mysql_pool_opts(|pool| {
+                    pool.after_connect(|connection, _| Box::pin(prepare_session(connection)))
+                });
+            }
+        }
+        let connection = Database::connect(connect).await?;
+        Ok(Self {
+            connection,
+            backend,
+            options,
+            has_published: Arc::default(),
+        })
+    }
+
+    /// Opens the SQLite file at `path`.
+    ///
+    /// # Errors
+    /// See [`Self::open_with`].
+    pub async fn open_file(path: &Path, options: Options) -> Result<Self, StoreError> {
+        Self::open_with(&format!("sqlite://{}", path.display()), options).await
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub const fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Whether a transaction has committed outbox rows since this was asked last.
+    #[must_use]
+    pub fn take_published(&self) -> bool {
+        self.has_published
+            .swap(false, std::sync::atomic::Ordering::AcqRel)
+    }
+
+    pub(crate) const fn sea_backend(&self) -> DbBackend {
+        match self.backend {
+            Backend::Sqlite => DbBackend::Sqlite,
+            Backend::MySql => DbBackend::MySql,
+        }
+    }
+
+    pub(crate) async fn reach(&self, point: Point<'_>) {
+        if let Some(observer) = &self.options.observer
+            && observer.cuts_at(point)
+        {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// READ COMMITTED with explicit locks (DESIGN §5), and strict types.
+async fn prepare_session(connection: &mut sqlx::MySqlConnection) -> Result<(), sqlx::Error> {
+    use sqlx::Executor;
+    connection
+        .execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        .await?;
+    connection
+        .execute(sqlx::AssertSqlSafe(format!(
+            "SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}"
+        )))
+        .await?;
+    Ok(())
+}

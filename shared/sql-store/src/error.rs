@@ -1,0 +1,125 @@
+//! What can go wrong in the store, in words that hold no value of any row.
+
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+
+/// A failure of the store. Database texts quote values, so only codes are kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database can't be reached, or the connection broke: worth another try.
+    #[error("the database is not reachable")]
+    Unreachable,
+    /// Deadlock, lock timeout or BUSY, still there after the last redo: worth another try later.
+    #[error("the database is too busy: gave up after {attempts} attempts")]
+    Contended {
+        /// How often the use case was tried.
+        attempts: u32,
+    },
+    /// A unique key refused a row that the use case did not expect to meet.
+    #[error("a unique key refused a row")]
+    Duplicate,
+    /// The database refused a statement.
+    #[error("the database refused a statement with code {code}")]
+    Refused {
+        /// MySQL's error number or SQLite's result code.
+        code: String,
+    },
+    /// A row holds what the code never writes.
+    #[error("a stored row is broken: {0}")]
+    Broken(&'static str),
+    /// A migration failed or is unknown to this version.
+    #[error("{0}")]
+    Migration(String),
+    /// The operating system gave no random bytes.
+    #[error("no random bytes from the operating system")]
+    NoEntropy,
+}
+
+impl StoreError {
+    /// Whether the same work may succeed later without anybody mending anything.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable | Self::Contended { .. } | Self::NoEntropy
+        )
+    }
+}
+
+impl From<domain::Invalid> for StoreError {
+    fn from(invalid: domain::Invalid) -> Self {
+        Self::Broken(invalid.rule)
+    }
+}
+
+/// What an error of the driver means for the use case.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Do the whole use case again.
+    Redo,
+    Unique,
+    Fatal(StoreError),
+}
+
+/// MySQL: 1205 lock wait timeout, 1213 deadlock. SQLite: 5 BUSY, 6 LOCKED and their extended codes.
+fn asks_for_redo(code: &str) -> bool {
+    match code {
+        "1205" | "1213" => true,
+        other => other
+            .parse::<u32>()
+            .is_ok_and(|code| matches!(code & 0xff, 5 | 6) && code < 1000),
+    }
+}
+
+pub(crate) fn judge(error: &DbErr) -> Verdict {
+    if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
+        return Verdict::Unique;
+    }
+    let runtime = match error {
+        DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,
+        DbErr::ConnectionAcquire(_) => return Verdict::Fatal(StoreError::Unreachable),
+        DbErr::Type(_) | DbErr::TryIntoErr { .. } => {
+            return Verdict::Fatal(StoreError::Broken(
+                "a column has another type than expected",
+            ));
+        }
+        _ => {
+            return Verdict::Fatal(StoreError::Refused {
+                code: "driver".to_owned(),
+            });
+        }
+    };
+    let RuntimeErr::SqlxError(driver) = runtime else {
+        return Verdict::Fatal(StoreError::Refused {
+            code: "driver".to_owned(),
+        });
+    };
+    match driver.as_ref() {
+        sea_orm::SqlxError::Database(refusal) => {
+            let code = refusal
+                .try_downcast_ref::<sea_orm::SqlxMySqlError>()
+                .map_or_else(
+                    || refusal.code().unwrap_or_default().into_owned(),
+                    |mysql| mysql.number().to_string(),
+                );
+            if asks_for_redo(&code) {
+                Verdict::Redo
+            } else {
+                Verdict::Fatal(StoreError::Refused { code })
+            }
+        }
+        sea_orm::SqlxError::ColumnDecode { .. } | sea_orm::SqlxError::ColumnNotFound(_) => {
+            Verdict::Fatal(StoreError::Broken("a column is not as expected"))
+        }
+        _ => Verdict::Fatal(StoreError::Unreachable),
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        match judge(&error) {
+            Verdict::Redo => Self::Contended { attempts: 1 },
+            Verdict::Unique => Self::Duplicate,
+            Verdict::Fatal(fatal) => fatal,
+        }
+    }
+}

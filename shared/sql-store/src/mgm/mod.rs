@@ -1,0 +1,1 @@
+//! Member get member: referrals, coupons and vouchers in SQL.

@@ -1,0 +1,220 @@
+//! The outbox: domain events leave in the transaction of their cause (DESIGN §3.1–2).
+
+use std::collections::BTreeMap;
+
+use domain::time::UtcMillis;
+use sea_orm::FromQueryResult;
+use sha2::{Digest, Sha256};
+
+use crate::{Store, StoreError, Tx, placeholders, values};
+
+/// Key shards that publishers lease.
+pub const SHARDS: u32 = 16;
+
+/// A domain event on its way out. Its payload holds ids only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Its type, such as `voucher.emitido`.
+    pub event_type: &'static str,
+    /// What it is about: events of one key leave in the order of their versions.
+    pub aggregate_key: String,
+    /// The aggregate's version, taken under its row's lock.
+    pub version: i64,
+    /// The event as JSON, without `id_evento`, which is added on sending.
+    pub payload: String,
+}
+
+/// An event that was not sent yet.
+#[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
+pub struct OutgoingEvent {
+    /// The event's own id: the same however often it is sent.
+    pub id: String,
+    /// Its type.
+    pub event_type: String,
+    /// What it is about.
+    pub aggregate_key: String,
+    /// The aggregate's version.
+    pub version: i64,
+    /// The event as JSON.
+    pub payload: String,
+    /// When it happened.
+    pub created_ms: i64,
+}
+
+/// The shard of a key.
+#[must_use]
+pub fn shard_of(aggregate_key: &str) -> u32 {
+    let digest = Sha256::digest(aggregate_key.as_bytes());
+    u32::from(digest.first().copied().unwrap_or_default()) % SHARDS
+}
+
+impl Tx {
+    /// Writes events to the outbox.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn publish(&self, events: &[NewEvent], now: UtcMillis) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "INSERT INTO outbox (id, shard, aggregate_key, version, event_type, payload, created_ms) \
+             VALUES {}",
+            placeholders(events.len(), 7)
+        );
+        let mut all = Vec::with_capacity(events.len() * 7);
+        for event in events {
+            all.extend(values![
+                self.new_id(now)?,
+                shard_of(&event.aggregate_key),
+                event.aggregate_key.as_str(),
+                event.version,
+                event.event_type,
+                event.payload.as_str(),
+                now.get(),
+            ]);
+        }
+        self.execute(&sql, all).await?;
+        self.note_published();
+        Ok(())
+    }
+}
+
+/// Leases a shard to `holder` until `until`. False when another publisher holds it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lease_shard(
+    store: &Store,
+    shard: u32,
+    holder: &str,
+    now: UtcMillis,
+    until: UtcMillis,
+) -> Result<bool, StoreError> {
+    store
+        .transact(async |tx: &Tx| {
+            let taken = tx
+                .execute(
+                    "UPDATE outbox_shards SET holder = ?, leased_until_ms = ? \
+                     WHERE shard = ? AND (leased_until_ms <= ? OR holder = ?)",
+                    values![holder, until.get(), shard, now.get(), holder],
+                )
+                .await?;
+            if taken > 0 {
+                return Ok(true);
+            }
+            tx.insert_new(
+                "INSERT INTO outbox_shards (shard, holder, leased_until_ms) VALUES (?, ?, ?)",
+                values![shard, holder, until.get()],
+            )
+            .await
+        })
+        .await
+}
+
+/// Gives a shard back before its lease ends.
+///
+/// # Errors
+/// When the database fails; the lease then ends by itself.
+pub async fn release_shard(store: &Store, shard: u32, holder: &str) -> Result<(), StoreError> {
+    store
+        .transact(async |tx: &Tx| {
+            tx.execute(
+                "UPDATE outbox_shards SET leased_until_ms = 0 WHERE shard = ? AND holder = ?",
+                values![shard, holder],
+            )
+            .await
+            .map(|_| ())
+        })
+        .await
+}
+
+#[derive(FromQueryResult)]
+struct ShardRow {
+    shard: i32,
+}
+
+/// Shards that have something to send.
+///
+/// # Errors
+/// When the database fails.
+pub async fn waiting_shards(store: &Store) -> Result<Vec<u32>, StoreError> {
+    store
+        .transact(async |tx: &Tx| {
+            let rows: Vec<ShardRow> = tx
+                .all(
+                    "SELECT DISTINCT shard FROM outbox ORDER BY shard",
+                    values![],
+                )
+                .await?;
+            Ok(rows
+                .iter()
+                .filter_map(|row| u32::try_from(row.shard).ok())
+                .collect())
+        })
+        .await
+}
+
+/// Unsent events of a shard: whole keys, each in the order of its versions, oldest keys first.
+/// There is no "id greater than the last", since commits overtake each other.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unsent(
+    store: &Store,
+    shard: u32,
+    limit: u32,
+) -> Result<Vec<OutgoingEvent>, StoreError> {
+    store
+        .transact(async |tx: &Tx| {
+            let oldest: Vec<OutgoingEvent> = tx
+                .all(
+                    "SELECT id, event_type, aggregate_key, version, payload, created_ms \
+                     FROM outbox WHERE shard = ? ORDER BY created_ms, id LIMIT ?",
+                    values![shard, limit],
+                )
+                .await?;
+            let mut order = BTreeMap::new();
+            for event in &oldest {
+                let next = order.len();
+                order.entry(event.aggregate_key.clone()).or_insert(next);
+            }
+            if order.is_empty() {
+                return Ok(oldest);
+            }
+            let sql = format!(
+                "SELECT id, event_type, aggregate_key, version, payload, created_ms FROM outbox \
+                 WHERE shard = ? AND aggregate_key IN {} ORDER BY aggregate_key, version",
+                placeholders(1, order.len())
+            );
+            let mut keys = values![shard];
+            keys.extend(order.keys().map(|key| crate::Value::from(key.as_str())));
+            let mut events: Vec<OutgoingEvent> = tx.all(&sql, keys).await?;
+            events.sort_by_key(|event| (order.get(&event.aggregate_key).copied(), event.version));
+            Ok(events)
+        })
+        .await
+}
+
+/// Forgets events that were sent. A crash before this sends them again, with the same ids.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_sent(store: &Store, ids: &[String]) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "DELETE FROM outbox WHERE id IN {}",
+        placeholders(1, ids.len())
+    );
+    store
+        .transact(async |tx: &Tx| {
+            let values = ids
+                .iter()
+                .map(|id| crate::Value::from(id.as_str()))
+                .collect();
+            tx.execute(&sql, values).await.map(|_| ())
+        })
+        .await
+}
