@@ -1,0 +1,160 @@
+//! The project's own template.yaml, as the reader sees it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use sam_template::{KafkaKind, Template};
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")
+}
+
+fn read(parameters: &[(&str, &str)]) -> Template {
+    let parameters: BTreeMap<String, String> = parameters
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    Template::read_with(&path(), &parameters).unwrap()
+}
+
+#[test]
+fn routes_carry_their_scopes() {
+    let template = read(&[]);
+    let route = |key: &str| {
+        template
+            .routes
+            .iter()
+            .find(|route| route.key() == key)
+            .unwrap()
+    };
+    assert_eq!(route("POST /mgm/campaigns").scopes, ["mgm:admin"]);
+    assert_eq!(
+        route("GET /vouchers/{code}").scopes,
+        ["customer", "vouchers:service"]
+    );
+    assert!(route("HEAD /r/{code}").is_public());
+    assert!(route("HEAD /r/{code}").authorizer_refused);
+    assert_eq!(route("GET /docs").function, "ApiDocsFunction");
+    let authorizer = template.apis[0].authorizer.as_ref().unwrap();
+    assert_eq!(authorizer.function, "AuthorizeFunction");
+    assert_eq!(
+        (authorizer.headers.as_slice(), authorizer.context.as_slice()),
+        (
+            ["Authorization".to_owned()].as_slice(),
+            ["routeKey".to_owned()].as_slice()
+        )
+    );
+}
+
+#[test]
+fn queues_feed_functions_and_end_in_dead_letters() {
+    let template = read(&[]);
+    let mapping = template
+        .queue_mappings
+        .iter()
+        .find(|mapping| mapping.queue == "ViagensQueue")
+        .unwrap();
+    assert_eq!(mapping.function, "IssueTripVoucherFunction");
+    assert!(mapping.report_batch_item_failures);
+    let queue = template.queue("ViagensQueue").unwrap();
+    assert!(queue.fifo && queue.content_based_deduplication);
+    assert_eq!(queue.name, "ViagensQueue.fifo");
+    assert_eq!(queue.visibility_timeout_seconds, 180);
+    assert_eq!(
+        queue.redrive.as_ref().unwrap().dead_letter,
+        "ViagensDeadLetters"
+    );
+}
+
+#[test]
+fn environment_gets_plausible_names_outside_aws() {
+    let template = read(&[("Stage", "dev"), ("AppSecretArn", "app")]);
+    let function = template.function("IssueTripVoucherFunction").unwrap();
+    let environment = template.environment(function).unwrap();
+    assert_eq!(environment["STAGE"], "dev");
+    assert_eq!(environment["APP_SECRET_ID"], "app");
+    assert_eq!(
+        environment["PUBLISH_OUTBOX_FUNCTION"],
+        "PublishOutboxFunction"
+    );
+    assert_eq!(
+        environment["DEAD_LETTER_QUEUE_URL"],
+        "https://sqs.us-east-1.amazonaws.com/000000000000/ViagensDeadLetters.fifo"
+    );
+    let publish = template.function("PublishOutboxFunction").unwrap();
+    let routes: BTreeMap<String, Vec<String>> =
+        serde_json::from_str(&template.environment(publish).unwrap()["EVENT_ROUTES"]).unwrap();
+    assert_eq!(
+        routes["voucher.emitido"],
+        ["https://sqs.us-east-1.amazonaws.com/000000000000/NotificacoesQueue"]
+    );
+}
+
+#[test]
+fn schedules_pass_the_scheduled_time() {
+    let template = read(&[]);
+    assert_eq!(template.schedules.len(), 4);
+    for schedule in &template.schedules {
+        assert_eq!(
+            schedule.input.as_deref(),
+            Some(r#"{"horario":"<aws.scheduler.scheduled-time>"}"#)
+        );
+        assert_eq!(schedule.dead_letter.as_deref(), Some("ScheduleDeadLetters"));
+        assert!(schedule.enabled);
+    }
+    assert!(
+        read(&[("SchedulesState", "DISABLED")])
+            .schedules
+            .iter()
+            .all(|one| !one.enabled)
+    );
+}
+
+#[test]
+fn kafka_is_there_by_choice() {
+    let seen = |template: Template| -> Vec<(KafkaKind, bool)> {
+        let mappings = template.topic_mappings.iter();
+        mappings
+            .map(|mapping| (mapping.kind, mapping.present))
+            .collect()
+    };
+    assert_eq!(
+        seen(read(&[])),
+        [(KafkaKind::Msk, false), (KafkaKind::SelfManaged, false)]
+    );
+    let arn = "arn:aws:kafka:sa-east-1:000000000000:cluster/c/1";
+    let msk = read(&[("Kafka", "msk"), ("MskClusterArn", arn)]);
+    assert_eq!(
+        seen(msk),
+        [(KafkaKind::Msk, true), (KafkaKind::SelfManaged, false)]
+    );
+    let template = read(&[
+        ("Kafka", "self-managed"),
+        ("KafkaBootstrapServers", "a:9092,b:9092"),
+    ]);
+    let mapping = &template.topic_mappings[1];
+    assert_eq!(
+        (mapping.topic.as_str(), mapping.batch_size),
+        ("clientes", 500)
+    );
+    assert_eq!(mapping.on_failure.as_deref(), Some("FilesBucket"));
+    assert!(mapping.present && mapping.report_batch_item_failures && mapping.provisioned);
+}
+
+#[test]
+fn wrong_parameters_are_told_in_a_sentence() {
+    let told = |name: &str, value: &str| {
+        let parameters = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        Template::read_with(&path(), &parameters)
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        told("Stage", "test"),
+        "Parameters.Stage: \"test\" is none of prod, dev"
+    );
+    assert_eq!(
+        told("Nothing", "x"),
+        "Parameters: there is no parameter Nothing: leave it out or declare it"
+    );
+}
