@@ -1,1 +1,3 @@
 //! Member get member: referrals, coupons and vouchers in SQL.
+
+pub mod campaigns;
