@@ -38,6 +38,8 @@ struct Arguments {
 enum Command {
     /// Runs every test, with a real MariaDB and AWS stand-in where they can be had
     Test(test::Options),
+    /// Starts the real parts of the tests and keeps them until Ctrl-C
+    Services,
     /// Checks the sources: rustfmt, clippy, template.yaml, licences and bans of dependencies
     Check(check::Options),
     /// Measures which lines of the domain crate its tests run
@@ -71,6 +73,7 @@ fn failed(failure: &Failure) -> ExitCode {
 async fn run(command: Command) -> Outcome {
     match command {
         Command::Test(options) => test::run(options).await,
+        Command::Services => test::run_services().await,
         Command::Check(options) => check::run(options).await,
         Command::Coverage => coverage::run().await,
     }

@@ -33,6 +33,7 @@ pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
     command
         .env("BIND_HOST", "127.0.0.1") // 0.0.0.0 is its default
         .env("GATEWAY_PORT", port.to_string())
+        .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")) // for its functions
         .env("MINISTACK_REGION", "sa-east-1")
         .env("LAMBDA_EXECUTOR", "local")
         .env("TMPDIR", folder)

@@ -22,7 +22,9 @@ pub(crate) struct Options {
     /// End the tests after this long
     #[arg(long, default_value_t = 60)]
     limit_minutes: u64,
-    /// Run only the tests whose names contain one of these
+    /// Run only the tests whose names contain one of these; options of the test programs
+    /// (--nocapture, --test-threads=1) may follow
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     filter: Vec<String>,
 }
 
@@ -73,6 +75,28 @@ pub(crate) async fn run(options: Options) -> Outcome {
     };
     println!("{} passed, {} failed", counts.passed, counts.failed);
     verdict
+}
+
+/// `cargo xtask services`: the same parts for as long as a developer wants them.
+pub(crate) async fn run_services() -> Outcome {
+    let folder = tempfile::Builder::new()
+        .prefix("feira-services-")
+        .tempdir()?;
+    let options = Options {
+        require_services: false,
+        embedded: false,
+        limit_minutes: 0,
+        filter: Vec::new(),
+    };
+    let parts = obtain_parts(&options, folder.path()).await;
+    println!("\nin another terminal, for cargo test:");
+    for (kind, part) in &parts {
+        if let Part::Took { url, .. } = part {
+            println!("  export {}={url}", kind.variable());
+        }
+    }
+    println!("Ctrl-C ends them and deletes what they held");
+    std::future::pending().await
 }
 
 async fn obtain_parts(options: &Options, folder: &Path) -> Vec<(Kind, Part)> {

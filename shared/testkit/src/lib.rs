@@ -9,9 +9,13 @@
     reason = "a test that cannot have its part must stop with a sentence, not go on"
 )]
 
+mod aws;
 mod binaries;
+mod deployment;
 mod parts;
 mod services;
+mod zip;
 
 pub use binaries::function_binaries;
+pub use deployment::{Packaged, Stack};
 pub use services::{MariaDb, Ministack, mariadb, ministack};

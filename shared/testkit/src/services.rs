@@ -123,7 +123,7 @@ impl Ministack {
     }
 }
 
-const REGION: &str = "sa-east-1";
+pub(crate) const REGION: &str = "sa-east-1";
 
 /// A fresh account on the ministack of `FEIRA_MINISTACK_URL`, or `None` (and a line in the parts
 /// file) where that is unset.
@@ -158,7 +158,7 @@ fn random_account_id() -> String {
 }
 
 /// A name no other test of this or another run has: a ULID in lower case.
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     let random = getrandom::u64().expect("the operating system has random bytes");
     let now_ms = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
