@@ -12,10 +12,12 @@
 mod aws;
 mod binaries;
 mod deployment;
+mod databases;
 mod parts;
 mod services;
 mod zip;
 
 pub use binaries::function_binaries;
 pub use deployment::{Packaged, Stack};
+pub use databases::{TestDatabase, databases};
 pub use services::{MariaDb, Ministack, mariadb, ministack};

@@ -1,0 +1,52 @@
+//! An empty database on each backend that there is.
+use tempfile::TempDir;
+
+use crate::services::{MariaDb, mariadb};
+
+/// A fresh, empty database of this test's own; gone with the value.
+#[derive(Debug)]
+pub struct TestDatabase {
+    url: String,
+    keeper: Keeper,
+}
+
+#[derive(Debug)]
+enum Keeper {
+    Folder(TempDir),
+    Server(MariaDb),
+}
+
+impl TestDatabase {
+    /// `sqlite://…` or `mysql://…`, for `Store::open`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// For the message of a failed assertion.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self.keeper {
+            Keeper::Folder(_) => "SQLite",
+            Keeper::Server(_) => "MariaDB",
+        }
+    }
+}
+
+/// SQLite always, and MariaDB where `cargo xtask test` has started one.
+///
+/// # Panics
+/// Where a database can't be made.
+pub async fn databases() -> Vec<TestDatabase> {
+    let folder = TempDir::new().expect("a folder for SQLite's file");
+    let url = format!("sqlite://{}", folder.path().join("banco1.sqlite").display());
+    let embedded = TestDatabase {
+        url,
+        keeper: Keeper::Folder(folder),
+    };
+    let real = mariadb().await.map(|server| TestDatabase {
+        url: server.url().to_owned(),
+        keeper: Keeper::Server(server),
+    });
+    std::iter::once(embedded).chain(real).collect()
+}
