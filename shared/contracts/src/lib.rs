@@ -1,1 +1,5 @@
 //! What crosses the wire: HTTP bodies, messages and events, as the companies name them.
+
+pub mod envelope;
+pub mod fields;
+pub mod mgm;

@@ -1,0 +1,4 @@
+//! Member get member on the wire.
+
+pub mod purchases;
+pub mod trips;
