@@ -106,7 +106,8 @@ impl Message {
     /// When it is no JSON object, or an envelope that can't be opened: the field is named.
     pub fn open(body: &str) -> Result<Self, BadMessage> {
         let outer = Fields::read(body.as_bytes())?;
-        let (coordinates, fields) = if outer.value("topico").is_some() && outer.value("v").is_some() {
+        let (coordinates, fields) = if outer.value("topico").is_some() && outer.value("v").is_some()
+        {
             open_envelope(&outer)?
         } else {
             (None, outer)
@@ -116,10 +117,16 @@ impl Message {
             if visible && (1..=LONGEST_EVENT_ID).contains(&text.len()) {
                 Ok(text.to_owned())
             } else {
-                Err(domain::Invalid::new("must be an id of 1 to 120 visible ASCII characters"))
+                Err(domain::Invalid::new(
+                    "must be an id of 1 to 120 visible ASCII characters",
+                ))
             }
         })?;
-        Ok(Self { coordinates, fields, event_id })
+        Ok(Self {
+            coordinates,
+            fields,
+            event_id,
+        })
     }
 
     /// The message's identity for exactly-once: its coordinates, else its `id_evento`, else the
@@ -145,7 +152,11 @@ fn open_envelope(outer: &Fields) -> Result<(Option<Coordinates>, Fields), BadMes
             rule: "must be a version that this code knows",
         });
     }
-    let number = |name| outer.optional_integer(name)?.ok_or(BadMessage::missing(name));
+    let number = |name| {
+        outer
+            .optional_integer(name)?
+            .ok_or(BadMessage::missing(name))
+    };
     let topic = outer.text("topico")?;
     if topic.is_empty() || topic.len() > LONGEST_TOPIC {
         return Err(BadMessage::invalid("topico", "must be 1 to 120 characters"));
@@ -228,7 +239,11 @@ mod tests {
             assert_eq!((refusal.code, refusal.field), (code, field));
         }
         for body in ["", "null", "[]", "{", "\"x\"", "12"] {
-            assert_eq!(Message::open(body).unwrap_err(), BadMessage::NOT_JSON, "{body}");
+            assert_eq!(
+                Message::open(body).unwrap_err(),
+                BadMessage::NOT_JSON,
+                "{body}"
+            );
         }
     }
 }

@@ -21,19 +21,30 @@ pub struct Fields(Map<String, Value>);
 
 impl BadMessage {
     /// The text is no JSON object.
-    pub const NOT_JSON: Self =
-        Self { code: "json_invalido", field: None, rule: "must be a JSON object" };
+    pub const NOT_JSON: Self = Self {
+        code: "json_invalido",
+        field: None,
+        rule: "must be a JSON object",
+    };
 
     /// A field that must be there is not, or is null.
     #[must_use]
     pub const fn missing(field: &'static str) -> Self {
-        Self { code: "campo_ausente", field: Some(field), rule: "must be given" }
+        Self {
+            code: "campo_ausente",
+            field: Some(field),
+            rule: "must be given",
+        }
     }
 
     /// A field holds what no rule allows.
     #[must_use]
     pub const fn invalid(field: &'static str, rule: &'static str) -> Self {
-        Self { code: "campo_invalido", field: Some(field), rule }
+        Self {
+            code: "campo_invalido",
+            field: Some(field),
+            rule,
+        }
     }
 }
 
@@ -43,7 +54,9 @@ impl Fields {
     /// # Errors
     /// [`BadMessage::NOT_JSON`].
     pub fn read(json: &[u8]) -> Result<Self, BadMessage> {
-        serde_json::from_slice(json).map(Self).map_err(|_| BadMessage::NOT_JSON)
+        serde_json::from_slice(json)
+            .map(Self)
+            .map_err(|_| BadMessage::NOT_JSON)
     }
 
     /// From a JSON value.
@@ -90,9 +103,10 @@ impl Fields {
     pub fn optional_integer(&self, name: &'static str) -> Result<Option<i64>, BadMessage> {
         match self.value(name) {
             None => Ok(None),
-            Some(value) => {
-                value.as_i64().map(Some).ok_or(BadMessage::invalid(name, "must be a whole number"))
-            }
+            Some(value) => value
+                .as_i64()
+                .map(Some)
+                .ok_or(BadMessage::invalid(name, "must be a whole number")),
         }
     }
 

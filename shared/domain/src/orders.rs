@@ -32,7 +32,9 @@ impl OrderStatus {
                 Ok(Self::Cancelled)
             }
             "reembolsado" | "refunded" => Ok(Self::Refunded),
-            _ => Err(Invalid::new("must be a known order status such as aprovado or cancelado")),
+            _ => Err(Invalid::new(
+                "must be a known order status such as aprovado or cancelado",
+            )),
         }
     }
 
@@ -41,10 +43,16 @@ impl OrderStatus {
     /// # Errors
     /// For a word that we never store.
     pub fn parse(word: &str) -> Result<Self, Invalid> {
-        [Self::Pending, Self::Paid, Self::Completed, Self::Cancelled, Self::Refunded]
-            .into_iter()
-            .find(|status| status.as_str() == word)
-            .ok_or(Invalid::new("must be a stored order status"))
+        [
+            Self::Pending,
+            Self::Paid,
+            Self::Completed,
+            Self::Cancelled,
+            Self::Refunded,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == word)
+        .ok_or(Invalid::new("must be a stored order status"))
     }
 
     /// The stored word.
@@ -120,7 +128,11 @@ mod tests {
         for status in ALL {
             for news in ALL {
                 let merged = status.merged(news);
-                assert_eq!(merged, news.merged(status), "the order of news doesn't matter");
+                assert_eq!(
+                    merged,
+                    news.merged(status),
+                    "the order of news doesn't matter"
+                );
                 assert_eq!(merged.is_void(), status.is_void() || news.is_void());
             }
         }

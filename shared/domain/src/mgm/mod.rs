@@ -5,6 +5,8 @@ pub mod attribution;
 pub mod audit;
 pub mod campaign;
 pub mod promoter;
+pub mod referral;
 pub mod shop_url;
 pub mod terms;
+pub mod trip;
 pub mod voucher;

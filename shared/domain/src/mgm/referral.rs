@@ -42,7 +42,9 @@ impl ReferralStatus {
         [Self::Accepted, Self::Completed, Self::Rewarded, Self::Void]
             .into_iter()
             .find(|status| status.as_str() == word)
-            .ok_or(Invalid::new("must be aceita, concluida, premiada or anulada"))
+            .ok_or(Invalid::new(
+                "must be aceita, concluida, premiada or anulada",
+            ))
     }
 
     /// The stored word.
@@ -218,7 +220,9 @@ impl Acceptance {
     /// # Errors
     /// When they are more than any budget.
     pub fn total(self) -> Result<Centavos, Refusal> {
-        self.for_discount.checked_add(self.for_reward).ok_or(Refusal::BudgetSpent)
+        self.for_discount
+            .checked_add(self.for_reward)
+            .ok_or(Refusal::BudgetSpent)
     }
 }
 
@@ -236,21 +240,44 @@ pub fn judge_purchase(campaign: &Campaign, facts: &PurchaseFacts) -> Result<Acce
         (closed == Some(Closed::NotActive), Refusal::InactiveCampaign),
         (facts.own_link, Refusal::OwnLink),
         (facts.already_referred, Refusal::AlreadyReferred),
-        (facts.bought_before && !terms.accepts_existing_buyers(), Refusal::ExistingBuyer),
+        (
+            facts.bought_before && !terms.accepts_existing_buyers(),
+            Refusal::ExistingBuyer,
+        ),
         (closed == Some(Closed::OutsideDates), Refusal::OutsideDates),
-        (!terms.attributes(clicked, facts.purchased), Refusal::OutsideWindow),
-        (facts.total < terms.minimum_purchase(), Refusal::BelowMinimum),
-        (full(facts.in_last_hour, terms.hourly_velocity_limit()), Refusal::Velocity),
-        (full(facts.in_all, terms.promoter_total_limit()), Refusal::PromoterLimit),
-        (full(facts.in_month, terms.promoter_monthly_limit()), Refusal::MonthlyLimit),
+        (
+            !terms.attributes(clicked, facts.purchased),
+            Refusal::OutsideWindow,
+        ),
+        (
+            facts.total < terms.minimum_purchase(),
+            Refusal::BelowMinimum,
+        ),
+        (
+            full(facts.in_last_hour, terms.hourly_velocity_limit()),
+            Refusal::Velocity,
+        ),
+        (
+            full(facts.in_all, terms.promoter_total_limit()),
+            Refusal::PromoterLimit,
+        ),
+        (
+            full(facts.in_month, terms.promoter_monthly_limit()),
+            Refusal::MonthlyLimit,
+        ),
     ];
     if let Some((_, refusal)) = reasons.iter().find(|(holds, _)| *holds) {
         return Err(*refusal);
     }
-    let acceptance =
-        Acceptance { for_discount: discount_to_reserve(campaign, facts), for_reward: terms.reward() };
+    let acceptance = Acceptance {
+        for_discount: discount_to_reserve(campaign, facts),
+        for_reward: terms.reward(),
+    };
     let spent = campaign.commitments();
-    let left = terms.budget().checked_sub(spent.reserved).and_then(|rest| rest.checked_sub(spent.spent));
+    let left = terms
+        .budget()
+        .checked_sub(spent.reserved)
+        .and_then(|rest| rest.checked_sub(spent.spent));
     if left.is_none_or(|left| acceptance.total().is_ok_and(|total| total > left)) {
         return Err(Refusal::BudgetSpent);
     }
@@ -337,13 +364,19 @@ mod tests {
     #[test]
     fn a_good_purchase_reserves_discount_and_reward() {
         let accepted = judge_purchase(&campaign(|_| ()), &facts()).unwrap();
-        assert_eq!((accepted.for_discount, accepted.for_reward), (reais(20), reais(30)));
+        assert_eq!(
+            (accepted.for_discount, accepted.for_reward),
+            (reais(20), reais(30))
+        );
         assert_eq!(accepted.total(), Ok(reais(50)));
     }
 
     #[test]
     fn a_forged_ref_is_refused() {
-        let forged = PurchaseFacts { clicked: None, ..facts() };
+        let forged = PurchaseFacts {
+            clicked: None,
+            ..facts()
+        };
         assert_eq!(refusal(&campaign(|_| ()), forged), Some(Refusal::BadRef));
     }
 
@@ -357,20 +390,35 @@ mod tests {
 
     #[test]
     fn nobody_refers_themselves() {
-        let own = PurchaseFacts { own_link: true, ..facts() };
+        let own = PurchaseFacts {
+            own_link: true,
+            ..facts()
+        };
         assert_eq!(refusal(&campaign(|_| ()), own), Some(Refusal::OwnLink));
     }
 
     #[test]
     fn a_friend_is_referred_once() {
-        let again = PurchaseFacts { already_referred: true, ..facts() };
-        assert_eq!(refusal(&campaign(|_| ()), again), Some(Refusal::AlreadyReferred));
+        let again = PurchaseFacts {
+            already_referred: true,
+            ..facts()
+        };
+        assert_eq!(
+            refusal(&campaign(|_| ()), again),
+            Some(Refusal::AlreadyReferred)
+        );
     }
 
     #[test]
     fn an_existing_buyer_is_refused_unless_the_campaign_takes_them() {
-        let buyer = PurchaseFacts { bought_before: true, ..facts() };
-        assert_eq!(refusal(&campaign(|_| ()), buyer), Some(Refusal::ExistingBuyer));
+        let buyer = PurchaseFacts {
+            bought_before: true,
+            ..facts()
+        };
+        assert_eq!(
+            refusal(&campaign(|_| ()), buyer),
+            Some(Refusal::ExistingBuyer)
+        );
         let open = campaign(|proposal| proposal.accepts_existing_buyers = Some(true));
         assert_eq!(refusal(&open, buyer), None);
     }
@@ -384,7 +432,11 @@ mod tests {
             ("2027-01-01T00:00:00Z", true),
         ] {
             let purchased = at(purchased);
-            let facts = PurchaseFacts { purchased, clicked: Some(purchased), ..facts() };
+            let facts = PurchaseFacts {
+                purchased,
+                clicked: Some(purchased),
+                ..facts()
+            };
             let expected = outside.then_some(Refusal::OutsideDates);
             assert_eq!(refusal(&campaign(|_| ()), facts), expected, "{purchased}");
         }
@@ -392,11 +444,18 @@ mod tests {
 
     #[test]
     fn a_click_counts_within_its_window_only() {
-        let clicked = |text| PurchaseFacts { clicked: Some(at(text)), ..facts() };
+        let clicked = |text| PurchaseFacts {
+            clicked: Some(at(text)),
+            ..facts()
+        };
         let windowed = campaign(|_| ());
         assert_eq!(refusal(&windowed, clicked("2026-11-13T12:00:00Z")), None);
         for text in ["2026-11-13T11:59:59.999Z", "2026-11-20T12:00:00.001Z"] {
-            assert_eq!(refusal(&windowed, clicked(text)), Some(Refusal::OutsideWindow), "{text}");
+            assert_eq!(
+                refusal(&windowed, clicked(text)),
+                Some(Refusal::OutsideWindow),
+                "{text}"
+            );
         }
         let endless = campaign(|proposal| proposal.attribution_window_days = Some(None));
         assert_eq!(refusal(&endless, clicked("2026-11-25T00:00:00Z")), None);
@@ -406,7 +465,10 @@ mod tests {
     fn a_purchase_below_the_minimum_is_refused() {
         let strict = campaign(|proposal| proposal.minimum_purchase = Some(reais(100)));
         assert_eq!(refusal(&strict, facts()), None);
-        let small = PurchaseFacts { total: Centavos::new(9_999).unwrap(), ..facts() };
+        let small = PurchaseFacts {
+            total: Centavos::new(9_999).unwrap(),
+            ..facts()
+        };
         assert_eq!(refusal(&strict, small), Some(Refusal::BelowMinimum));
     }
 
@@ -417,23 +479,52 @@ mod tests {
             proposal.promoter_monthly_limit = Some(Some(3));
             proposal.promoter_total_limit = Some(Some(4));
         });
-        let below = PurchaseFacts { in_last_hour: 1, in_month: 2, in_all: 3, ..facts() };
+        let below = PurchaseFacts {
+            in_last_hour: 1,
+            in_month: 2,
+            in_all: 3,
+            ..facts()
+        };
         assert_eq!(refusal(&limited, below), None);
         for (facts, reason) in [
-            (PurchaseFacts { in_last_hour: 2, ..below }, Refusal::Velocity),
-            (PurchaseFacts { in_month: 3, ..below }, Refusal::MonthlyLimit),
+            (
+                PurchaseFacts {
+                    in_last_hour: 2,
+                    ..below
+                },
+                Refusal::Velocity,
+            ),
+            (
+                PurchaseFacts {
+                    in_month: 3,
+                    ..below
+                },
+                Refusal::MonthlyLimit,
+            ),
             (PurchaseFacts { in_all: 4, ..below }, Refusal::PromoterLimit),
         ] {
             assert_eq!(refusal(&limited, facts), Some(reason));
         }
-        let many = PurchaseFacts { in_last_hour: 9, in_month: 9, in_all: 9, ..facts() };
-        assert_eq!(refusal(&campaign(|_| ()), many), None, "no limit, no refusal");
+        let many = PurchaseFacts {
+            in_last_hour: 9,
+            in_month: 9,
+            in_all: 9,
+            ..facts()
+        };
+        assert_eq!(
+            refusal(&campaign(|_| ()), many),
+            None,
+            "no limit, no refusal"
+        );
     }
 
     #[test]
     fn the_last_of_the_budget_is_given_and_not_a_centavo_more() {
         for (reserved, expected) in [(950, None), (951, Some(Refusal::BudgetSpent))] {
-            let committed = Commitments { reserved: reais(reserved - 500), spent: reais(500) };
+            let committed = Commitments {
+                reserved: reais(reserved - 500),
+                spent: reais(500),
+            };
             let campaign = campaign_with(CampaignStatus::Active, committed, |_| ());
             assert_eq!(refusal(&campaign, facts()), expected);
         }
@@ -470,7 +561,8 @@ mod tests {
 
     #[test]
     fn every_refusal_has_a_word_of_its_own() {
-        let words: std::collections::BTreeSet<_> = Refusal::ALL.iter().map(|r| r.as_str()).collect();
+        let words: std::collections::BTreeSet<_> =
+            Refusal::ALL.iter().map(|r| r.as_str()).collect();
         assert_eq!(words.len(), Refusal::ALL.len());
         assert!(words.iter().all(|word| word.len() <= 40));
     }

@@ -43,7 +43,11 @@ impl Leg {
     /// # Errors
     /// When it was never stored by us.
     pub fn restore(number: i64, of: i64) -> Result<Self, Invalid> {
-        if (number, of) == (0, 0) { Ok(Self::WHOLE) } else { Self::new(number, of) }
+        if (number, of) == (0, 0) {
+            Ok(Self::WHOLE)
+        } else {
+            Self::new(number, of)
+        }
     }
 
     /// Its number; 0 stands for the whole order.
@@ -82,7 +86,11 @@ pub fn completion(legs: &[(Leg, UtcMillis)]) -> Option<UtcMillis> {
     }
     let expected = legs.iter().map(|(leg, _)| leg.of).max()?;
     let all_there = (1..=expected).all(|number| legs.iter().any(|(leg, _)| leg.number == number));
-    if all_there { legs.iter().map(|(_, completed)| *completed).max() } else { None }
+    if all_there {
+        legs.iter().map(|(_, completed)| *completed).max()
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +109,10 @@ mod tests {
     fn a_round_trip_is_completed_with_its_last_leg() {
         assert_eq!(completion(&[]), None);
         assert_eq!(completion(&[(leg(2, 2), at(9))]), None);
-        assert_eq!(completion(&[(leg(2, 2), at(9)), (leg(1, 2), at(5))]), Some(at(9)));
+        assert_eq!(
+            completion(&[(leg(2, 2), at(9)), (leg(1, 2), at(5))]),
+            Some(at(9))
+        );
         assert_eq!(completion(&[(Leg::ONLY, at(5))]), Some(at(5)));
     }
 
@@ -117,12 +128,22 @@ mod tests {
 
     #[test]
     fn a_confirmed_order_needs_no_legs() {
-        assert_eq!(completion(&[(leg(1, 2), at(5)), (Leg::WHOLE, at(7))]), Some(at(7)));
+        assert_eq!(
+            completion(&[(leg(1, 2), at(5)), (Leg::WHOLE, at(7))]),
+            Some(at(7))
+        );
     }
 
     #[test]
     fn legs_that_do_not_exist_are_refused() {
-        for (number, of) in [(0, 1), (2, 1), (1, 0), (1, 51), (-1, 2), (i64::MAX, i64::MAX)] {
+        for (number, of) in [
+            (0, 1),
+            (2, 1),
+            (1, 0),
+            (1, 51),
+            (-1, 2),
+            (i64::MAX, i64::MAX),
+        ] {
             assert!(Leg::new(number, of).is_err(), "{number} of {of}");
         }
         assert_eq!(Leg::restore(0, 0), Ok(Leg::WHOLE));

@@ -1,0 +1,193 @@
+//! `pedidos`: what the shop tells of an order, each time its status changes.
+//!
+//! `{id_pedido, id_cliente, status, ref?, itens, total, aprovado_em, termina_em?}`; `total` is a
+//! decimal text, and the sum of the items where it is absent. A cancellation needs no more than the
+//! first three.
+
+use domain::{
+    identity::{CustomerId, OrderId},
+    money::Centavos,
+    orders::OrderStatus,
+    time::UtcMillis,
+};
+use serde_json::Value;
+
+use crate::fields::{BadMessage, Fields};
+
+/// Longest list of items that is looked at.
+const MOST_ITEMS: usize = 1_000;
+/// Longest `ref` that is kept; what is longer was never ours.
+const LONGEST_REF: usize = 200;
+
+/// News of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purchase {
+    /// `id_pedido`.
+    pub order: OrderId,
+    /// `id_cliente`.
+    pub customer: CustomerId,
+    /// `status`, understood.
+    pub status: OrderStatus,
+    /// `ref`, as the shop sent it; its signature is not checked here.
+    pub reference: Option<String>,
+    /// `total`, or the sum of `itens`; absent in a cancellation that tells neither.
+    pub total: Option<Centavos>,
+    /// `aprovado_em`: when it was paid.
+    pub approved: Option<UtcMillis>,
+    /// `termina_em`: when the trip ends.
+    pub ends: Option<UtcMillis>,
+}
+
+impl Purchase {
+    /// From a message's fields.
+    ///
+    /// # Errors
+    /// The first field that is missing or wrong.
+    pub fn read(fields: &Fields) -> Result<Self, BadMessage> {
+        let status = fields.parse("status", OrderStatus::from_shop)?;
+        let items = fields.value("itens").map(sum_of_items).transpose()?;
+        let total = fields.parse_optional("total", Centavos::parse)?.or(items);
+        if total.is_none() && !status.is_void() {
+            return Err(BadMessage::missing("total"));
+        }
+        let reference = fields.optional_text("ref")?;
+        if reference.is_some_and(|text| text.len() > LONGEST_REF) {
+            return Err(BadMessage::invalid("ref", "must be at most 200 characters"));
+        }
+        Ok(Self {
+            order: fields.parse("id_pedido", |text| OrderId::parse(text))?,
+            customer: fields.parse("id_cliente", |text| CustomerId::parse(text))?,
+            status,
+            reference: reference.filter(|text| !text.is_empty()).map(str::to_owned),
+            total,
+            approved: fields.parse_optional("aprovado_em", UtcMillis::parse)?,
+            ends: fields.parse_optional("termina_em", UtcMillis::parse)?,
+        })
+    }
+}
+
+fn sum_of_items(items: &Value) -> Result<Centavos, BadMessage> {
+    let Value::Array(items) = items else {
+        return Err(BadMessage::invalid("itens", "must be a list"));
+    };
+    if items.len() > MOST_ITEMS {
+        return Err(BadMessage::invalid("itens", "must hold at most 1000 items"));
+    }
+    items.iter().try_fold(Centavos::ZERO, |sum, item| {
+        let item = Fields::of(item, "itens")?;
+        let price = Centavos::parse(text_in(&item, "preco", "itens.preco")?)
+            .map_err(|invalid| BadMessage::invalid("itens.preco", invalid.rule))?;
+        let quantity = match item.value("quantidade") {
+            None => return Err(BadMessage::missing("itens.quantidade")),
+            Some(value) => value.as_u64().and_then(|count| u32::try_from(count).ok()),
+        };
+        let quantity = quantity.ok_or(BadMessage::invalid(
+            "itens.quantidade",
+            "must be a whole number from 0 on",
+        ))?;
+        let line = price.checked_mul(quantity);
+        line.and_then(|line| sum.checked_add(line))
+            .ok_or(BadMessage::invalid(
+                "itens",
+                "must cost at most 9999999999.99",
+            ))
+    })
+}
+
+fn text_in<'a>(item: &'a Fields, name: &str, path: &'static str) -> Result<&'a str, BadMessage> {
+    match item.value(name) {
+        None => Err(BadMessage::missing(path)),
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(BadMessage::invalid(path, "must be a text")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(json: &str) -> Result<Purchase, BadMessage> {
+        Purchase::read(&Fields::read(json.as_bytes()).unwrap())
+    }
+
+    const GOOD: &str = r#"{"id_pedido":"p1","id_cliente":"c1","status":"aprovado","ref":"x.y.z",
+        "itens":[{"id_produto":"a","quantidade":2,"preco":"39.90"}],
+        "aprovado_em":"2026-11-20T12:00:00-03:00","termina_em":"2026-12-01T00:00:00Z"}"#;
+
+    #[test]
+    fn a_purchase_without_total_costs_what_its_items_cost() {
+        let purchase = read(GOOD).unwrap();
+        assert_eq!(purchase.total, Centavos::new(7_980).ok());
+        assert_eq!(purchase.status, OrderStatus::Paid);
+        assert_eq!(
+            purchase.approved.unwrap().to_string(),
+            "2026-11-20T15:00:00.000Z"
+        );
+    }
+
+    #[test]
+    fn a_given_total_counts_since_it_knows_freight_and_discounts() {
+        let with_total = GOOD.replace(r#""aprovado_em""#, r#""total":"70.00","aprovado_em""#);
+        assert_eq!(read(&with_total).unwrap().total, Centavos::new(7_000).ok());
+    }
+
+    #[test]
+    fn a_cancellation_needs_no_more_than_the_order() {
+        let cancellation = read(r#"{"id_pedido":"p1","id_cliente":"c1","status":"canceled"}"#);
+        let cancellation = cancellation.unwrap();
+        assert_eq!(
+            (cancellation.status, cancellation.total),
+            (OrderStatus::Cancelled, None)
+        );
+    }
+
+    #[test]
+    fn each_wrong_field_is_named() {
+        for (from, to, field) in [
+            (r#""id_pedido":"p1""#, r#""id_pedido":7"#, "id_pedido"),
+            (r#""id_pedido":"p1","#, "", "id_pedido"),
+            (
+                r#""id_cliente":"c1""#,
+                r#""id_cliente":"a b""#,
+                "id_cliente",
+            ),
+            (r#""status":"aprovado""#, r#""status":"talvez""#, "status"),
+            (r#""status":"aprovado","#, "", "status"),
+            (
+                r#""quantidade":2"#,
+                r#""quantidade":-2"#,
+                "itens.quantidade",
+            ),
+            (r#""quantidade":2,"#, "", "itens.quantidade"),
+            (
+                r#""quantidade":2"#,
+                r#""quantidade":1.5"#,
+                "itens.quantidade",
+            ),
+            (r#""preco":"39.90""#, r#""preco":39.9"#, "itens.preco"),
+            (r#""preco":"39.90""#, r#""preco":"-1""#, "itens.preco"),
+            (r#""preco":"39.90""#, r#""preco":"9999999999.99""#, "itens"),
+            (r#""itens":["#, r#""itens":{},"x":["#, "itens"),
+            (r#""itens":["#, r#""itens":[1,"#, "itens"),
+            (r#""itens":["#, r#""x":["#, "total"),
+            ("2026-11-20T12:00:00-03:00", "ontem", "aprovado_em"),
+            ("2026-12-01T00:00:00Z", "2026-13-01", "termina_em"),
+            (r#""ref":"x.y.z""#, r#""ref":["x"]"#, "ref"),
+        ] {
+            let refusal = read(&GOOD.replacen(from, to, 1)).unwrap_err();
+            assert_eq!(refusal.field, Some(field), "{to}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_fall_over(status in ".{0,20}", total in ".{0,30}", when in ".{0,30}") {
+            let json = serde_json::json!({
+                "id_pedido": "p1", "id_cliente": "c1", "status": status, "total": total,
+                "aprovado_em": when,
+            });
+            let _ = read(&json.to_string());
+        }
+    }
+}
