@@ -153,7 +153,10 @@ impl Phone {
         }
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
         let national = match (text.starts_with('+'), digits.len()) {
-            (true, _) | (false, 12 | 13) => digits.strip_prefix("55").ok_or(RULE)?,
+            (true, _) => digits.strip_prefix("55").ok_or(RULE)?,
+            (false, 12 | 13) if digits.starts_with("55") => {
+                digits.strip_prefix("55").ok_or(RULE)?
+            }
             (false, _) => digits.strip_prefix('0').unwrap_or(&digits),
         };
         let (area, number) = national.split_at_checked(2).ok_or(RULE)?;
