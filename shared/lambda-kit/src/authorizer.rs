@@ -34,7 +34,9 @@ where
     runtime::serve(
         function,
         async || Ok(runtime::Started(((), start().await?))),
-        async |runtime::Started(((), handler)): &runtime::Started<(), H>, event, invocation: &Invocation| {
+        async |runtime::Started(((), handler)): &runtime::Started<(), H>,
+               event,
+               invocation: &Invocation| {
             Ok::<_, InvocationFailed>(answer(handler, &event, invocation.now))
         },
     )
@@ -47,7 +49,9 @@ pub fn answer<H: Handler>(handler: &H, event: &Value, now: UtcMillis) -> Value {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let headers = event.get("headers").and_then(Value::as_object);
     let authorization = headers.and_then(|headers| {
-        headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+        headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("authorization"))
     });
     let question = Question {
         route: text(event.get("routeKey")).unwrap_or_default(),

@@ -76,16 +76,28 @@ pub(crate) async fn decode<M, D: DeadLetters>(
     now: UtcMillis,
     read: impl Fn(&Raw<'_>) -> Result<(String, M), BadMessage>,
 ) -> Decoded<M> {
-    let mut decoded = Decoded { messages: Vec::new(), places: Vec::new(), retry: Vec::new() };
+    let mut decoded = Decoded {
+        messages: Vec::new(),
+        places: Vec::new(),
+        retry: Vec::new(),
+    };
     let mut held: HashSet<&str> = HashSet::new();
     for (place, one) in raw.iter().enumerate() {
-        if one.group.as_deref().is_some_and(|group| held.contains(group)) {
+        if one
+            .group
+            .as_deref()
+            .is_some_and(|group| held.contains(group))
+        {
             decoded.retry.push(place);
             continue;
         }
         match read(one) {
             Ok((identity, message)) => {
-                decoded.messages.push(Received { identity, group: one.group.clone(), message });
+                decoded.messages.push(Received {
+                    identity,
+                    group: one.group.clone(),
+                    message,
+                });
                 decoded.places.push(place);
             }
             Err(bad) => {
@@ -110,7 +122,10 @@ pub(crate) async fn settle<M, D: DeadLetters>(
 ) -> Vec<usize> {
     let mut retry = decoded.retry;
     // A handler that answers too little leaves the rest for a retry.
-    let outcomes = outcomes.into_iter().map(Some).chain(std::iter::repeat(None));
+    let outcomes = outcomes
+        .into_iter()
+        .map(Some)
+        .chain(std::iter::repeat(None));
     for (&place, outcome) in decoded.places.iter().zip(outcomes) {
         let Some(one) = raw.get(place) else { continue };
         match outcome {
@@ -160,9 +175,19 @@ async fn bury<D: DeadLetters>(
     tracing::warn!(message_id = %one.id, code = bad.code, field, "message can't be read");
     metrics::count("MessagesRejected", 1);
     let key = dead_letters.seal_key();
-    let sealed =
-        DeadLetter::seal(key, function, &one.id, one.group.as_deref(), bad, one.content, now);
-    let Some(body) = sealed.ok().and_then(|letter| serde_json::to_string(&letter).ok()) else {
+    let sealed = DeadLetter::seal(
+        key,
+        function,
+        &one.id,
+        one.group.as_deref(),
+        bad,
+        one.content,
+        now,
+    );
+    let Some(body) = sealed
+        .ok()
+        .and_then(|letter| serde_json::to_string(&letter).ok())
+    else {
         return false;
     };
     let sent = dead_letters.send_dead_letter(body).await;
@@ -186,7 +211,11 @@ pub(crate) mod tests {
 
     impl Letters {
         pub(crate) fn new(works: bool) -> Self {
-            Self { key: SealKey::new(&[1; 32]).unwrap(), works, sent: RefCell::default() }
+            Self {
+                key: SealKey::new(&[1; 32]).unwrap(),
+                works,
+                sent: RefCell::default(),
+            }
         }
     }
 
@@ -199,7 +228,9 @@ pub(crate) mod tests {
             if !self.works {
                 return Err(SendFailed);
             }
-            self.sent.borrow_mut().push(serde_json::from_str(&body).unwrap());
+            self.sent
+                .borrow_mut()
+                .push(serde_json::from_str(&body).unwrap());
             Ok(())
         }
     }
@@ -216,10 +247,22 @@ pub(crate) mod tests {
         let seen = RefCell::new(Vec::new());
         let outcomes = one_by_one(&batch, async |received| {
             seen.borrow_mut().push(received.message);
-            if received.message == 1 { Outcome::Retry("x".to_owned()) } else { Outcome::Done }
+            if received.message == 1 {
+                Outcome::Retry("x".to_owned())
+            } else {
+                Outcome::Done
+            }
         })
         .await;
         assert_eq!(*seen.borrow(), [0, 1, 2]);
-        assert!(matches!(outcomes.as_slice(), [Outcome::Done, Outcome::Retry(_), Outcome::Done, Outcome::Retry(_)]));
+        assert!(matches!(
+            outcomes.as_slice(),
+            [
+                Outcome::Done,
+                Outcome::Retry(_),
+                Outcome::Done,
+                Outcome::Retry(_)
+            ]
+        ));
     }
 }

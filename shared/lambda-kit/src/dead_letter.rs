@@ -68,8 +68,14 @@ impl SealKey {
     pub fn seal(&self, content: &[u8], context: &str) -> Result<String, SendFailed> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|_| SendFailed)?;
-        let payload = Payload { msg: content, aad: context.as_bytes() };
-        let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| SendFailed)?;
+        let payload = Payload {
+            msg: content,
+            aad: context.as_bytes(),
+        };
+        let sealed = self
+            .cipher()
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| SendFailed)?;
         Ok(STANDARD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
@@ -78,7 +84,10 @@ impl SealKey {
     pub fn open(&self, sealed: &str, context: &str) -> Option<Vec<u8>> {
         let bytes = STANDARD.decode(sealed).ok()?;
         let (nonce, content) = bytes.split_first_chunk::<NONCE_BYTES>()?;
-        let payload = Payload { msg: content, aad: context.as_bytes() };
+        let payload = Payload {
+            msg: content,
+            aad: context.as_bytes(),
+        };
         self.cipher().decrypt(&XNonce::from(*nonce), payload).ok()
     }
 
@@ -136,10 +145,17 @@ mod tests {
         let content = br#"{"cpf":"52998224725"}"#;
         let letter =
             DeadLetter::seal(&key, "f", "m1", None, &BadMessage::NOT_JSON, content, now).unwrap();
-        assert!(!serde_json::to_string(&letter).unwrap().contains("52998224725"));
+        assert!(
+            !serde_json::to_string(&letter)
+                .unwrap()
+                .contains("52998224725")
+        );
         assert_eq!(letter.open(&key).unwrap(), content);
         assert_eq!(letter.open(&SealKey::new(&[8; 32]).unwrap()), None);
-        let moved = DeadLetter { id_mensagem: "m2".to_owned(), ..letter };
+        let moved = DeadLetter {
+            id_mensagem: "m2".to_owned(),
+            ..letter
+        };
         assert_eq!(moved.open(&key), None);
         assert!(SealKey::new(&[7; 31]).is_none());
     }

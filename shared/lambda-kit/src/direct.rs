@@ -30,9 +30,9 @@ where
     runtime::serve(
         function,
         async || start().await.map(runtime::Started),
-        async |runtime::Started((_, handler)): &runtime::Started<P, H>, payload, invocation: &Invocation| {
-            handler.handle(payload, invocation).await
-        },
+        async |runtime::Started((_, handler)): &runtime::Started<P, H>,
+               payload,
+               invocation: &Invocation| { handler.handle(payload, invocation).await },
     )
     .await
 }

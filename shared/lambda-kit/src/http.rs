@@ -47,13 +47,18 @@ pub async fn answer<H: Handler>(handler: &H, event: Value, invocation: &Invocati
         Ok(event) => match Request::read(event, invocation) {
             Ok(request) => {
                 let outcome = handler.handle(&request).await;
-                let status = outcome.as_ref().map_or_else(|p| p.status, |response| response.status);
+                let status = outcome
+                    .as_ref()
+                    .map_or_else(|p| p.status, |response| response.status);
                 tracing::info!(route = %request.route, status, "answered");
                 outcome
             }
             Err(problem) => Err(problem),
         },
-        Err(_) => Err(Problem::field("request", "must be an API Gateway event of format 2.0")),
+        Err(_) => Err(Problem::field(
+            "request",
+            "must be an API Gateway event of format 2.0",
+        )),
     };
     let response = outcome.unwrap_or_else(Response::from);
     metrics::count("Requests", 1);

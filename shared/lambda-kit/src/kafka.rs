@@ -60,7 +60,9 @@ where
     runtime::serve(
         function,
         async || start().await.map(runtime::Started),
-        async |runtime::Started((parts, handler)): &runtime::Started<P, H>, event, invocation: &Invocation| {
+        async |runtime::Started((parts, handler)): &runtime::Started<P, H>,
+               event,
+               invocation: &Invocation| {
             answer(function, parts, handler, &event, invocation.now).await
         },
     )
@@ -90,7 +92,10 @@ pub async fn answer<P: DeadLetters, H: Handler>(
         })
         .collect();
     let raw: Vec<Raw<'_>> = sources.iter().map(Source::raw).collect();
-    metrics::count("MessagesReceived", i64::try_from(raw.len()).unwrap_or(i64::MAX));
+    metrics::count(
+        "MessagesReceived",
+        i64::try_from(raw.len()).unwrap_or(i64::MAX),
+    );
     let decoded = batch::decode(function, parts, &raw, now, |one| {
         let record = read_record(one.content)?;
         let identity = format!(
@@ -138,7 +143,9 @@ impl Source {
 fn first_failures(sources: &[Source], retry: &[usize]) -> Result<Vec<Value>, InvocationFailed> {
     let mut first: BTreeMap<&str, i64> = BTreeMap::new();
     for source in retry.iter().filter_map(|&place| sources.get(place)) {
-        let offset = source.offset.ok_or_else(|| InvocationFailed::new("record_without_offset"))?;
+        let offset = source
+            .offset
+            .ok_or_else(|| InvocationFailed::new("record_without_offset"))?;
         let lowest = first.entry(&source.partition).or_insert(offset);
         *lowest = offset.min(*lowest);
     }

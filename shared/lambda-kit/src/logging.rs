@@ -15,11 +15,42 @@ use crate::{Invocation, clock};
 
 /// Fields whose values may stand in a log: ids, codes, counts and times, never a person.
 const ALLOWED: [&str; 36] = [
-    "attempt", "batch", "bytes", "campaign_id", "code", "count", "counts", "customer_id", "date",
-    "duration_ms", "elapsed_ms", "error", "event_type", "field", "function", "job", "key_hash",
-    "link_code", "message_id", "method", "offset", "order_id", "partition", "problem", "queue",
-    "reason", "referral_id", "remaining", "route", "shard", "status", "table", "topic", "trigger",
-    "version", "voucher_id",
+    "attempt",
+    "batch",
+    "bytes",
+    "campaign_id",
+    "code",
+    "count",
+    "counts",
+    "customer_id",
+    "date",
+    "duration_ms",
+    "elapsed_ms",
+    "error",
+    "event_type",
+    "field",
+    "function",
+    "job",
+    "key_hash",
+    "link_code",
+    "message_id",
+    "method",
+    "offset",
+    "order_id",
+    "partition",
+    "problem",
+    "queue",
+    "reason",
+    "referral_id",
+    "remaining",
+    "route",
+    "shard",
+    "status",
+    "table",
+    "topic",
+    "trigger",
+    "version",
+    "voucher_id",
 ];
 const REDACTED: &str = "(redacted)";
 
@@ -36,7 +67,10 @@ pub(crate) struct RequestIds {
 
 impl RequestIds {
     pub(crate) fn of(invocation: &Invocation) -> Self {
-        Self { request_id: invocation.request_id.clone(), trace_id: invocation.trace_id.clone() }
+        Self {
+            request_id: invocation.request_id.clone(),
+            trace_id: invocation.trace_id.clone(),
+        }
     }
 }
 
@@ -47,15 +81,23 @@ pub(crate) async fn with_request<F: Future>(ids: RequestIds, work: F) -> F::Outp
 /// Lines go to standard output, where Lambda takes them; `LOG_LEVEL` (default info) is the least
 /// level of our own crates, other crates speak from `warn` on.
 pub(crate) fn start(function: &'static str) {
-    let level = std::env::var("LOG_LEVEL").ok().and_then(|text| text.parse().ok());
-    let layer = JsonLines { function, level: level.unwrap_or(LevelFilter::INFO), write: print_line };
+    let level = std::env::var("LOG_LEVEL")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let layer = JsonLines {
+        function,
+        level: level.unwrap_or(LevelFilter::INFO),
+        write: print_line,
+    };
     // A second start in one process (tests) keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(registry().with(layer));
 }
 
 /// One write a line, so that lines of several threads don't mix. A closed pipe loses the line.
 pub(crate) fn print_line(line: &str) {
-    let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
+    let _ = std::io::stdout()
+        .lock()
+        .write_all(format!("{line}\n").as_bytes());
 }
 
 struct JsonLines {
@@ -66,7 +108,11 @@ struct JsonLines {
 
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
-        let limit = if is_ours(metadata.target()) { self.level } else { LevelFilter::WARN };
+        let limit = if is_ours(metadata.target()) {
+            self.level
+        } else {
+            LevelFilter::WARN
+        };
         *metadata.level() <= limit && !metadata.is_span()
     }
 
@@ -82,17 +128,32 @@ impl<S: Subscriber> Layer<S> for JsonLines {
 impl JsonLines {
     fn line(&self, event: &Event<'_>) -> String {
         let metadata = event.metadata();
-        let mut fields = Fields { ours: is_ours(metadata.target()), values: Map::new() };
-        fields.values.insert("time".to_owned(), clock::now().to_string().into());
-        fields.values.insert("level".to_owned(), level_name(*metadata.level()).into());
-        fields.values.insert("function".to_owned(), self.function.into());
+        let mut fields = Fields {
+            ours: is_ours(metadata.target()),
+            values: Map::new(),
+        };
+        fields
+            .values
+            .insert("time".to_owned(), clock::now().to_string().into());
+        fields
+            .values
+            .insert("level".to_owned(), level_name(*metadata.level()).into());
+        fields
+            .values
+            .insert("function".to_owned(), self.function.into());
         if !fields.ours {
-            fields.values.insert("target".to_owned(), metadata.target().into());
+            fields
+                .values
+                .insert("target".to_owned(), metadata.target().into());
         }
         let _ = REQUEST.try_with(|ids| {
-            fields.values.insert("request_id".to_owned(), ids.request_id.clone().into());
+            fields
+                .values
+                .insert("request_id".to_owned(), ids.request_id.clone().into());
             if let Some(trace_id) = &ids.trace_id {
-                fields.values.insert("trace_id".to_owned(), trace_id.clone().into());
+                fields
+                    .values
+                    .insert("trace_id".to_owned(), trace_id.clone().into());
             }
         });
         event.record(&mut fields);
@@ -103,8 +164,20 @@ impl JsonLines {
 /// Our crates carry no version in their names and none of the prefixes of those below.
 fn is_ours(target: &str) -> bool {
     const OTHERS: [&str; 14] = [
-        "aws_", "h2", "hyper", "lambda_runtime", "log", "mio", "reqwest", "rustls", "sea_orm",
-        "sea_query", "sqlx", "tokio", "tower", "want",
+        "aws_",
+        "h2",
+        "hyper",
+        "lambda_runtime",
+        "log",
+        "mio",
+        "reqwest",
+        "rustls",
+        "sea_orm",
+        "sea_query",
+        "sqlx",
+        "tokio",
+        "tower",
+        "want",
     ];
     !OTHERS.iter().any(|prefix| target.starts_with(prefix))
 }
@@ -170,7 +243,11 @@ mod tests {
     }
 
     fn logged(work: impl FnOnce()) -> Vec<Value> {
-        let layer = JsonLines { function: "test", level: LevelFilter::INFO, write: capture };
+        let layer = JsonLines {
+            function: "test",
+            level: LevelFilter::INFO,
+            write: capture,
+        };
         tracing::subscriber::with_default(registry().with(layer), work);
         LINES.take()
     }
@@ -178,13 +255,23 @@ mod tests {
     #[test]
     fn only_allowed_fields_of_our_own_crates_are_shown() {
         let lines = logged(|| {
-            tracing::info!(order_id = "p1", email = "ana@example.com", "purchase refused");
+            tracing::info!(
+                order_id = "p1",
+                email = "ana@example.com",
+                "purchase refused"
+            );
             tracing::warn!(target: "sqlx::query", order_id = "p1", "Duplicate entry 'ana'");
             tracing::debug!("below the level");
         });
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["message"], "purchase refused");
-        assert_eq!((&lines[0]["order_id"], &lines[0]["email"]), (&"p1".into(), &REDACTED.into()));
-        assert_eq!((&lines[1]["order_id"], &lines[1]["message"]), (&REDACTED.into(), &REDACTED.into()));
+        assert_eq!(
+            (&lines[0]["order_id"], &lines[0]["email"]),
+            (&"p1".into(), &REDACTED.into())
+        );
+        assert_eq!(
+            (&lines[1]["order_id"], &lines[1]["message"]),
+            (&REDACTED.into(), &REDACTED.into())
+        );
     }
 }

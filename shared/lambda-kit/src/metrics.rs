@@ -30,7 +30,10 @@ fn add(name: &'static str, more: i64, unit: &'static str) {
 }
 
 pub(crate) fn flush(function: &str, now: UtcMillis) {
-    let counts = COUNTS.lock().map(|mut counts| std::mem::take(&mut *counts)).unwrap_or_default();
+    let counts = COUNTS
+        .lock()
+        .map(|mut counts| std::mem::take(&mut *counts))
+        .unwrap_or_default();
     if let Some(line) = line(function, &counts, now) {
         print_line(&line.to_string());
     }
@@ -44,8 +47,10 @@ fn line(
     if counts.is_empty() {
         return None;
     }
-    let definitions: Vec<Value> =
-        counts.iter().map(|(name, (_, unit))| json!({"Name": name, "Unit": unit})).collect();
+    let definitions: Vec<Value> = counts
+        .iter()
+        .map(|(name, (_, unit))| json!({"Name": name, "Unit": unit}))
+        .collect();
     let mut line = Map::new();
     line.insert(
         "_aws".to_owned(),
@@ -57,7 +62,11 @@ fn line(
         }),
     );
     line.insert("function".to_owned(), function.into());
-    line.extend(counts.iter().map(|(name, (value, _))| ((*name).to_owned(), (*value).into())));
+    line.extend(
+        counts
+            .iter()
+            .map(|(name, (value, _))| ((*name).to_owned(), (*value).into())),
+    );
     Some(Value::Object(line))
 }
 
@@ -68,7 +77,11 @@ mod tests {
     #[test]
     fn a_line_follows_the_embedded_metric_format() {
         let counts = BTreeMap::from([("VouchersIssued", (3, "Count"))]);
-        let line = line("issue-trip-voucher", &counts, UtcMillis::new(1_000).unwrap());
+        let line = line(
+            "issue-trip-voucher",
+            &counts,
+            UtcMillis::new(1_000).unwrap(),
+        );
         insta::assert_json_snapshot!(line, @r#"
         {
           "VouchersIssued": 3,

@@ -38,7 +38,10 @@ impl FieldError {
     /// A field and its rule.
     #[must_use]
     pub fn new(field: impl Into<String>, rule: impl Into<String>) -> Self {
-        Self { field: field.into(), rule: rule.into() }
+        Self {
+            field: field.into(),
+            rule: rule.into(),
+        }
     }
 }
 
@@ -105,7 +108,11 @@ impl Problem {
     /// 422: an Idempotency-Key came again with another request.
     #[must_use]
     pub fn key_reused() -> Self {
-        Self::new(422, "idempotency-key-reused", "The Idempotency-Key belongs to another request")
+        Self::new(
+            422,
+            "idempotency-key-reused",
+            "The Idempotency-Key belongs to another request",
+        )
     }
 
     /// 429, with `Retry-After`.

@@ -75,8 +75,22 @@ impl InvocationFailed {
     }
 }
 
+/// Lambda shows the code to whoever invoked the function.
+impl From<InvocationFailed> for lambda_runtime::Diagnostic {
+    fn from(failed: InvocationFailed) -> Self {
+        Self {
+            error_type: "InvocationFailed".to_owned(),
+            error_message: failed.code,
+        }
+    }
+}
+
 /// Starts the function and serves invocations until Lambda ends the process.
-pub(crate) async fn serve<P, R, Start, Serve>(function: &'static str, start: Start, serve: Serve) -> ExitCode
+pub(crate) async fn serve<P, R, Start, Serve>(
+    function: &'static str,
+    start: Start,
+    serve: Serve,
+) -> ExitCode
 where
     P: Aftercare,
     R: Serialize,
@@ -124,5 +138,8 @@ where
 }
 
 fn deadline(deadline_ms: u64) -> UtcMillis {
-    i64::try_from(deadline_ms).ok().and_then(|ms| UtcMillis::new(ms).ok()).unwrap_or_else(clock::now)
+    i64::try_from(deadline_ms)
+        .ok()
+        .and_then(|ms| UtcMillis::new(ms).ok())
+        .unwrap_or_else(clock::now)
 }

@@ -44,9 +44,9 @@ where
     runtime::serve(
         function,
         async || start().await.map(runtime::Started),
-        async |runtime::Started((_, handler)): &runtime::Started<P, H>, event, invocation: &Invocation| {
-            answer(handler, event, invocation.now).await
-        },
+        async |runtime::Started((_, handler)): &runtime::Started<P, H>,
+               event,
+               invocation: &Invocation| { answer(handler, event, invocation.now).await },
     )
     .await
 }

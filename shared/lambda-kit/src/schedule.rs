@@ -42,7 +42,9 @@ where
     runtime::serve(
         function,
         async || start().await.map(runtime::Started),
-        async |runtime::Started((_, handler)): &runtime::Started<P, H>, payload, invocation: &Invocation| {
+        async |runtime::Started((_, handler)): &runtime::Started<P, H>,
+               payload,
+               invocation: &Invocation| {
             handler.handle(read(&payload)?, invocation).await
         },
     )
@@ -55,15 +57,26 @@ where
 /// Names the field that is wrong.
 pub fn read(payload: &Value) -> Result<ScheduledRun, InvocationFailed> {
     let failed = |bad: contracts::fields::BadMessage| {
-        InvocationFailed::new(format!("{}: {} {}", bad.code, bad.field.unwrap_or("payload"), bad.rule))
+        InvocationFailed::new(format!(
+            "{}: {} {}",
+            bad.code,
+            bad.field.unwrap_or("payload"),
+            bad.rule
+        ))
     };
     let fields = Fields::of(payload, "payload").map_err(failed)?;
     let named = fields.parse_optional("data", Day::parse).map_err(failed)?;
     let date = match named {
         Some(date) => date,
-        None => fields.parse("horario", UtcMillis::parse).map_err(failed)?.day(),
+        None => fields
+            .parse("horario", UtcMillis::parse)
+            .map_err(failed)?
+            .day(),
     };
-    Ok(ScheduledRun { date, again: fields.value("refazer") == Some(&Value::Bool(true)) })
+    Ok(ScheduledRun {
+        date,
+        again: fields.value("refazer") == Some(&Value::Bool(true)),
+    })
 }
 
 #[cfg(test)]
@@ -74,10 +87,17 @@ mod tests {
     #[test]
     fn the_logical_date_is_the_sao_paulo_day_of_the_scheduled_time() {
         let run = read(&json!({"horario": "2026-11-20T02:00:00Z"})).unwrap();
-        assert_eq!((run.date.to_string().as_str(), run.again), ("2026-11-19", false));
-        let named = json!({"horario": "2026-11-20T02:00:00Z", "data": "2026-01-31", "refazer": true});
+        assert_eq!(
+            (run.date.to_string().as_str(), run.again),
+            ("2026-11-19", false)
+        );
+        let named =
+            json!({"horario": "2026-11-20T02:00:00Z", "data": "2026-01-31", "refazer": true});
         let run = read(&named).unwrap();
-        assert_eq!((run.date.to_string().as_str(), run.again), ("2026-01-31", true));
+        assert_eq!(
+            (run.date.to_string().as_str(), run.again),
+            ("2026-01-31", true)
+        );
     }
 
     #[test]
@@ -88,7 +108,10 @@ mod tests {
             (json!({"horario": 5}), "horario"),
             (json!([]), "payload"),
         ] {
-            assert!(read(&payload).unwrap_err().code.contains(field), "{payload}");
+            assert!(
+                read(&payload).unwrap_err().code.contains(field),
+                "{payload}"
+            );
         }
     }
 }

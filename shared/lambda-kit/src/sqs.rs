@@ -42,7 +42,9 @@ where
     runtime::serve(
         function,
         async || start().await.map(runtime::Started),
-        async |runtime::Started((parts, handler)): &runtime::Started<P, H>, event, invocation: &Invocation| {
+        async |runtime::Started((parts, handler)): &runtime::Started<P, H>,
+               event,
+               invocation: &Invocation| {
             answer(function, parts, handler, event, invocation.now).await
         },
     )
@@ -63,7 +65,10 @@ pub async fn answer<P: DeadLetters, H: Handler>(
     let event: SqsEvent =
         serde_json::from_value(event).map_err(|_| InvocationFailed::new("not_an_sqs_event"))?;
     let raw: Vec<Raw<'_>> = event.records.iter().map(raw_of).collect();
-    metrics::count("MessagesReceived", i64::try_from(raw.len()).unwrap_or(i64::MAX));
+    metrics::count(
+        "MessagesReceived",
+        i64::try_from(raw.len()).unwrap_or(i64::MAX),
+    );
     let decoded = batch::decode(function, parts, &raw, now, |one| {
         let body = std::str::from_utf8(one.content).map_err(|_| BadMessage::NOT_JSON)?;
         let message = Message::open(body)?;
@@ -103,7 +108,10 @@ mod tests {
         type Message = i64;
 
         fn decode(&self, message: &Message) -> Result<i64, BadMessage> {
-            message.fields.optional_integer("n")?.ok_or(BadMessage::missing("n"))
+            message
+                .fields
+                .optional_integer("n")?
+                .ok_or(BadMessage::missing("n"))
         }
 
         async fn handle(&self, batch: &[Received<i64>], _: UtcMillis) -> Vec<Outcome> {
@@ -132,24 +140,41 @@ mod tests {
 
     async fn failed(letters: &Letters, bodies: &[(&str, &str)]) -> Value {
         let now = UtcMillis::new(0).unwrap();
-        let mut answer = answer("f", letters, &Numbers, event(bodies), now).await.unwrap();
+        let mut answer = answer("f", letters, &Numbers, event(bodies), now)
+            .await
+            .unwrap();
         answer["batchItemFailures"].take()
     }
 
     #[tokio::test]
     async fn a_bad_message_goes_to_dead_letters_alone() {
         let letters = Letters::new(true);
-        let bodies = [("a", r#"{"n":1}"#), ("b", "oops"), ("c", r#"{"n":-1}"#), ("a", r#"{"n":2}"#)];
+        let bodies = [
+            ("a", r#"{"n":1}"#),
+            ("b", "oops"),
+            ("c", r#"{"n":-1}"#),
+            ("a", r#"{"n":2}"#),
+        ];
         assert_eq!(failed(&letters, &bodies).await, json!([]));
         let sent = letters.sent.borrow();
-        let why: Vec<_> = sent.iter().map(|letter| (letter.motivo.as_str(), letter.campo.as_deref())).collect();
-        assert_eq!(why, [("json_invalido", None), ("campo_invalido", Some("n"))]);
+        let why: Vec<_> = sent
+            .iter()
+            .map(|letter| (letter.motivo.as_str(), letter.campo.as_deref()))
+            .collect();
+        assert_eq!(
+            why,
+            [("json_invalido", None), ("campo_invalido", Some("n"))]
+        );
     }
 
     #[tokio::test]
     async fn a_failed_message_holds_the_later_ones_of_its_group() {
         let letters = Letters::new(true);
-        let bodies = [("a", r#"{"n":0}"#), ("b", r#"{"n":1}"#), ("a", r#"{"n":1}"#)];
+        let bodies = [
+            ("a", r#"{"n":0}"#),
+            ("b", r#"{"n":1}"#),
+            ("a", r#"{"n":1}"#),
+        ];
         let expected = json!([{"itemIdentifier": "m0"}, {"itemIdentifier": "m2"}]);
         assert_eq!(failed(&letters, &bodies).await, expected);
     }

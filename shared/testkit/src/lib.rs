@@ -11,13 +11,13 @@
 
 mod aws;
 mod binaries;
-mod deployment;
 mod databases;
+mod deployment;
 mod parts;
 mod services;
 mod zip;
 
 pub use binaries::function_binaries;
-pub use deployment::{Packaged, Stack};
 pub use databases::{TestDatabase, databases};
+pub use deployment::{Packaged, Stack};
 pub use services::{MariaDb, Ministack, mariadb, ministack};

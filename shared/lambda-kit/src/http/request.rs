@@ -60,7 +60,9 @@ impl Request {
     ) -> Result<Self, Problem> {
         let text = event.body.unwrap_or_default();
         let body = if event.is_base64_encoded {
-            STANDARD.decode(text).map_err(|_| Problem::field("body", "must be base64 as declared"))?
+            STANDARD
+                .decode(text)
+                .map_err(|_| Problem::field("body", "must be base64 as declared"))?
         } else {
             text.into_bytes()
         };
@@ -69,14 +71,22 @@ impl Request {
         }
         let query = event.query_string_parameters;
         let headers = &event.headers;
-        let fields = event.request_context.authorizer.map(|authorizer| authorizer.fields);
+        let fields = event
+            .request_context
+            .authorizer
+            .map(|authorizer| authorizer.fields);
         Ok(Self {
             route: event.route_key.unwrap_or_default(),
             path: event.path_parameters.into_iter().collect(),
-            query: query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            query: query
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             headers: headers
                 .iter()
-                .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+                .filter_map(|(name, value)| {
+                    Some((name.to_string(), value.to_str().ok()?.to_owned()))
+                })
                 .collect(),
             cookies: event.cookies.unwrap_or_default(),
             body,
@@ -92,7 +102,9 @@ impl Request {
     /// When the route has none of that name.
     pub fn path_parameter(&self, name: &str) -> Result<&str, Problem> {
         let value = self.path.get(name).map(String::as_str);
-        value.filter(|value| !value.is_empty()).ok_or_else(|| Problem::field(name, "must be given"))
+        value
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| Problem::field(name, "must be given"))
     }
 
     /// A query parameter, when it is given.
@@ -116,7 +128,11 @@ impl Request {
                 FieldError::new(name, "is not a parameter of this route")
             })
             .collect();
-        if unknown.is_empty() { Ok(()) } else { Err(Problem::invalid(unknown)) }
+        if unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid(unknown))
+        }
     }
 
     /// The page size `limite`: at least 1, at most `most`, `most` when it is not given.
@@ -126,11 +142,13 @@ impl Request {
     pub fn page_size(&self, most: u32) -> Result<u32, Problem> {
         match self.query_parameter("limite") {
             None => Ok(most),
-            Some(text) => {
-                text.parse().ok().filter(|size| (1..=most).contains(size)).ok_or_else(|| {
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|size| (1..=most).contains(size))
+                .ok_or_else(|| {
                     Problem::field("limite", format!("must be a whole number from 1 to {most}"))
-                })
-            }
+                }),
         }
     }
 
@@ -143,7 +161,9 @@ impl Request {
     /// The value of a cookie.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.cookies.iter().find_map(|cookie| cookie.strip_prefix(name)?.strip_prefix('='))
+        self.cookies
+            .iter()
+            .find_map(|cookie| cookie.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// Whom the token speaks for.
@@ -172,7 +192,9 @@ impl Request {
             let path = error.path().to_string();
             wrong_field(&path, error.inner())
         })?;
-        reader.end().map_err(|_| Problem::field("body", "must be one JSON value"))?;
+        reader
+            .end()
+            .map_err(|_| Problem::field("body", "must be one JSON value"))?;
         Ok(value)
     }
 
@@ -189,7 +211,10 @@ impl Request {
                 if fits && key.bytes().all(|byte| byte.is_ascii_graphic()) {
                     Ok(Some(key))
                 } else {
-                    Err(Problem::field(NAME, "must be 1 to 128 visible ASCII characters"))
+                    Err(Problem::field(
+                        NAME,
+                        "must be 1 to 128 visible ASCII characters",
+                    ))
                 }
             }
         }
@@ -212,7 +237,13 @@ fn wrong_field(path: &str, error: &serde_json::Error) -> Problem {
     }
     let text = error.to_string();
     let named = |prefix: &str| text.strip_prefix(prefix)?.split('`').next();
-    let inside = |name: &str| if path == "." { name.to_owned() } else { format!("{path}.{name}") };
+    let inside = |name: &str| {
+        if path == "." {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        }
+    };
     if let Some(name) = named("missing field `") {
         return Problem::field(inside(name), "must be given");
     }
@@ -230,14 +261,21 @@ fn wrong_field(path: &str, error: &serde_json::Error) -> Problem {
     }
 }
 
-fn principal(
-    fields: &std::collections::HashMap<String, serde_json::Value>,
-) -> Option<Principal> {
-    let claims = fields.get("lambda").and_then(serde_json::Value::as_object)?;
+fn principal(fields: &std::collections::HashMap<String, serde_json::Value>) -> Option<Principal> {
+    let claims = fields
+        .get("lambda")
+        .and_then(serde_json::Value::as_object)?;
     let subject = claims.get("sub")?.as_str()?;
-    let scopes = claims.get("scope").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let scopes = claims
+        .get("scope")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default();
     Some(Principal {
         subject: subject.to_owned(),
-        scopes: scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+        scopes: scopes
+            .split(' ')
+            .filter(|scope| !scope.is_empty())
+            .map(str::to_owned)
+            .collect(),
     })
 }

@@ -22,7 +22,12 @@ impl Response {
     /// A status without a body.
     #[must_use]
     pub const fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), cookies: Vec::new(), body: String::new() }
+        Self {
+            status,
+            headers: Vec::new(),
+            cookies: Vec::new(),
+            body: String::new(),
+        }
     }
 
     /// A JSON body that no cache keeps.
