@@ -1,4 +1,5 @@
 //! Member get member on the wire.
 
+pub mod events;
 pub mod purchases;
 pub mod trips;

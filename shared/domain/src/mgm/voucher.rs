@@ -3,9 +3,10 @@
 //! issued → reserved for an order → used; a reservation may be let go; what is not used may be
 //! cancelled with its referral, or expire.
 
+use super::terms::Discount;
 use crate::Invalid;
 use crate::identity::OrderId;
-use crate::money::{BasisPoints, Centavos};
+use crate::money::Centavos;
 use crate::time::UtcMillis;
 
 /// How long a reservation lasts when no order holds it: 30 minutes.
@@ -90,40 +91,6 @@ impl Status {
             .ok_or(Invalid::new(
                 "must be emitido, reservado, usado, cancelado or expirado",
             ))
-    }
-}
-
-/// What it takes off an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Worth {
-    /// An amount, at most the order's total.
-    Amount(Centavos),
-    /// A share of the order's total, at most the cap.
-    Percent {
-        /// The share.
-        share: BasisPoints,
-        /// The most it takes off, so that a budget can be held for it.
-        cap: Centavos,
-    },
-}
-
-impl Worth {
-    /// The most it can take off any order: what the budget holds for it.
-    #[must_use]
-    pub const fn maximum(self) -> Centavos {
-        match self {
-            Self::Amount(amount) => amount,
-            Self::Percent { cap, .. } => cap,
-        }
-    }
-
-    /// What it takes off an order of `total`; never more than the order costs.
-    #[must_use]
-    pub fn discount(self, total: Centavos) -> Centavos {
-        match self {
-            Self::Amount(amount) => amount.min(total),
-            Self::Percent { share, cap } => total.share(share).min(cap),
-        }
     }
 }
 
@@ -251,7 +218,7 @@ impl State {
     /// When it is used, cancelled, expired, or another order has it; or when the order is void.
     pub fn reserve(
         &self,
-        worth: Worth,
+        worth: Discount,
         expires: UtcMillis,
         reserving: OrderHold,
         request: Request<'_>,
@@ -259,7 +226,7 @@ impl State {
         if request.hold == OrderHold::Void {
             return Err(Unavailable::OrderVoid);
         }
-        let discount = worth.discount(request.total);
+        let discount = worth.of(request.total);
         let fresh = Reservation {
             order: request.order.clone(),
             discount,
@@ -376,7 +343,6 @@ impl Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     const NOW: i64 = 1_000_000;
 
@@ -404,7 +370,7 @@ mod tests {
             hold,
             now: at(now),
         };
-        state.reserve(Worth::Amount(reais(30)), at(NOW * 10), hold, request)
+        state.reserve(Discount::Amount(reais(30)), at(NOW * 10), hold, request)
     }
 
     fn reserved() -> State {
@@ -412,18 +378,6 @@ mod tests {
             Step::New(reservation) => State::Reserved(reservation),
             Step::Same(_) => panic!("a first reservation is new"),
         }
-    }
-
-    #[test]
-    fn a_discount_is_capped_and_never_above_the_total() {
-        assert_eq!(Worth::Amount(reais(50)).discount(reais(30)), reais(30));
-        let tenth = Worth::Percent {
-            share: BasisPoints::new(1_000).unwrap(),
-            cap: reais(5),
-        };
-        assert_eq!(tenth.discount(reais(20)), reais(2));
-        assert_eq!(tenth.discount(reais(400)), reais(5));
-        assert_eq!(tenth.maximum(), reais(5));
     }
 
     #[test]
@@ -533,21 +487,6 @@ mod tests {
             );
             assert!(state.release(&order("A")).is_err());
             assert_eq!(state.void(), Step::Same(state.clone()));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_discount_exceeds_the_total_or_the_maximum(
-            total in 0_i64..1_000_000, amount in 0_i64..1_000_000, points in 1_i64..=10_000,
-        ) {
-            let cap = Centavos::new(amount).unwrap();
-            let total = Centavos::new(total).unwrap();
-            let share = BasisPoints::new(points).unwrap();
-            for worth in [Worth::Amount(cap), Worth::Percent { share, cap }] {
-                let discount = worth.discount(total);
-                prop_assert!(discount <= total && discount <= worth.maximum());
-            }
         }
     }
 }
