@@ -1,1 +1,156 @@
-//! Files: Amazon S3 and a folder.
+//! Files: Amazon S3 and a folder, behind one small surface.
+//!
+//! A file is addressed by `s3://bucket/key`; in a folder it lies under `<base>/<bucket>/<key>`.
+//!
+//! Architecture invariant: this crate does not know what a file holds, and its errors carry no
+//! content.
+
+mod address;
+mod error;
+mod folder;
+mod s3;
+
+pub use address::FileAddress;
+pub use error::FileError;
+pub use folder::FolderFiles;
+pub use s3::S3Files;
+
+use tokio::io::AsyncRead;
+
+/// The most files of one page of a list (S3: 1000).
+pub const MAX_PAGE_FILES: u32 = 1_000;
+
+/// A file's content as it comes, for files that need not fit into memory.
+pub type FileReader = Box<dyn AsyncRead + Send + Sync + Unpin>;
+
+/// Whether a file may replace an older one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    /// The new content takes the place of the old.
+    Replace,
+    /// A file that exists stays, and the answer is [`FileError::AlreadyExists`] (If-None-Match).
+    Refuse,
+}
+
+/// What is known of a file without its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// As it was given with the content.
+    pub content_type: String,
+    /// Last change, epoch milliseconds; S3 knows whole seconds only.
+    pub modified_ms: i64,
+}
+
+/// One file of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedFile {
+    /// The key within the bucket.
+    pub key: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Last change, epoch milliseconds; S3 knows whole seconds only.
+    pub modified_ms: i64,
+}
+
+/// One page of a list, in the order of the keys' bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilePage {
+    /// The files of this page.
+    pub files: Vec<ListedFile>,
+    /// What to pass as `after` for the next page; `None` when this is the last.
+    pub next_after: Option<String>,
+}
+
+/// The files of this process: all of them in S3 or all of them in a folder.
+#[derive(Clone, Debug)]
+pub enum Files {
+    /// Amazon S3.
+    S3(S3Files),
+    /// A folder of this machine.
+    Folder(FolderFiles),
+}
+
+impl Files {
+    /// Writes a whole file; readers see the old content or the new, never a part.
+    ///
+    /// # Errors
+    /// [`FileError`] when the file exists and must not be replaced, or cannot be written.
+    pub async fn put(
+        &self,
+        address: &FileAddress,
+        content: Vec<u8>,
+        content_type: &str,
+        overwrite: Overwrite,
+    ) -> Result<(), FileError> {
+        match self {
+            Self::S3(s3) => s3.put(address, content, content_type, overwrite).await,
+            Self::Folder(folder) => folder.put(address, content, content_type, overwrite).await,
+        }
+    }
+
+    /// Reads a whole file of at most `max_bytes` bytes.
+    ///
+    /// # Errors
+    /// [`FileError::NotFound`], [`FileError::TooLarge`], or a failure of the part itself.
+    pub async fn get(&self, address: &FileAddress, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+        match self {
+            Self::S3(s3) => s3.get(address, max_bytes).await,
+            Self::Folder(folder) => folder.get(address, max_bytes).await,
+        }
+    }
+
+    /// Opens a file to be read from its beginning.
+    ///
+    /// # Errors
+    /// [`FileError::NotFound`], or a failure of the part itself.
+    pub async fn open(&self, address: &FileAddress) -> Result<FileReader, FileError> {
+        match self {
+            Self::S3(s3) => s3.open_reader(address).await,
+            Self::Folder(folder) => folder.open_reader(address).await,
+        }
+    }
+
+    /// What is known of a file.
+    ///
+    /// # Errors
+    /// [`FileError::NotFound`], or a failure of the part itself.
+    pub async fn head(&self, address: &FileAddress) -> Result<FileInfo, FileError> {
+        match self {
+            Self::S3(s3) => s3.head(address).await,
+            Self::Folder(folder) => folder.head(address).await,
+        }
+    }
+
+    /// Deletes a file; one that is not there is as good as deleted.
+    ///
+    /// # Errors
+    /// [`FileError`] when the file cannot be deleted.
+    pub async fn delete(&self, address: &FileAddress) -> Result<(), FileError> {
+        match self {
+            Self::S3(s3) => s3.delete(address).await,
+            Self::Folder(folder) => folder.delete(address).await,
+        }
+    }
+
+    /// Lists the files whose key starts with `prefix`, after the key `after`, at most `max`
+    /// (1 to [`MAX_PAGE_FILES`]).
+    ///
+    /// # Errors
+    /// [`FileError::InvalidAddress`] for a bucket that is none, or a failure of the part itself.
+    pub async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        max: u32,
+    ) -> Result<FilePage, FileError> {
+        address::check_bucket(bucket)?;
+        let max = max.clamp(1, MAX_PAGE_FILES);
+        match self {
+            Self::S3(s3) => s3.list(bucket, prefix, after, max).await,
+            Self::Folder(folder) => folder.list(bucket, prefix, after, max).await,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Every key that is read anywhere, listed once; the names are the same in `.env` and in
+//! Secrets Manager.
+
+/// The secrets of Secrets Manager, by need: a role may read only those of its function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretName {
+    /// Database and keys that every part of the shop shares.
+    App,
+    /// Keys that sign tokens.
+    Identity,
+    /// Access to the payment provider.
+    Payments,
+    /// Database 2.
+    Telesales,
+}
+
+impl SecretName {
+    /// The secret's name in sentences.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Identity => "identity",
+            Self::Payments => "payments",
+            Self::Telesales => "telesales",
+        }
+    }
+
+    /// The environment variable that holds the secret's id or ARN.
+    #[must_use]
+    pub fn id_variable(self) -> &'static str {
+        match self {
+            Self::App => "APP_SECRET_ID",
+            Self::Identity => "IDENTITY_SECRET_ID",
+            Self::Payments => "PAYMENTS_SECRET_ID",
+            Self::Telesales => "TELESALES_SECRET_ID",
+        }
+    }
+}
+
+/// What a value must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Any text that is not empty.
+    Text,
+    /// At least 32 bytes in base64.
+    KeyBytes,
+    /// The URL of a SQL database.
+    DatabaseUrl,
+}
+
+/// A key: its name, the secret that holds it in prod, and its shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The name in `.env` and in the secret's JSON object.
+    pub name: &'static str,
+    /// The secret that holds it.
+    pub secret: SecretName,
+    /// What its value must look like.
+    pub shape: Shape,
+}
+
+impl Key {
+    const fn new(name: &'static str, secret: SecretName, shape: Shape) -> Self {
+        Self { name, secret, shape }
+    }
+}
+
+/// The keys by name.
+pub mod keys {
+    use super::{Key, SecretName, Shape};
+
+    /// Database 1 in dev; without it the embedded SQLite file.
+    pub const DATABASE_URL_LOCAL: Key =
+        Key::new("DATABASE_URL_LOCAL", SecretName::App, Shape::DatabaseUrl);
+    /// Database 1 in prod with ENVIRONMENT=development.
+    pub const DATABASE_URL_DEV: Key =
+        Key::new("DATABASE_URL_DEV", SecretName::App, Shape::DatabaseUrl);
+    /// Database 1 in prod with ENVIRONMENT=production.
+    pub const DATABASE_URL_LIVE: Key =
+        Key::new("DATABASE_URL_LIVE", SecretName::App, Shape::DatabaseUrl);
+    /// Signs the click cookie and the `ref` parameter.
+    pub const REF_SIGNING_KEY: Key =
+        Key::new("REF_SIGNING_KEY", SecretName::App, Shape::KeyBytes);
+    /// HMAC key of visitor ids.
+    pub const PSEUDONYM_KEY: Key = Key::new("PSEUDONYM_KEY", SecretName::App, Shape::KeyBytes);
+    /// Seals messages that cannot be read, so that dead letters show no value.
+    pub const DEAD_LETTER_KEY: Key =
+        Key::new("DEAD_LETTER_KEY", SecretName::App, Shape::KeyBytes);
+    /// Bearer token of the company's own system of completed trips, where there is one.
+    pub const COMPLETED_TRIPS_TOKEN: Key =
+        Key::new("COMPLETED_TRIPS_TOKEN", SecretName::App, Shape::Text);
+}
+
+/// Every key there is.
+pub const ALL_KEYS: [Key; 7] = [
+    keys::DATABASE_URL_LOCAL,
+    keys::DATABASE_URL_DEV,
+    keys::DATABASE_URL_LIVE,
+    keys::REF_SIGNING_KEY,
+    keys::PSEUDONYM_KEY,
+    keys::DEAD_LETTER_KEY,
+    keys::COMPLETED_TRIPS_TOKEN,
+];
+
+/// What a function declares that it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The URL of database 1: which key holds it depends on STAGE and ENVIRONMENT.
+    Database,
+    /// A key without which the function cannot work.
+    Required(Key),
+    /// A key that may be absent; one that is there must have its shape.
+    Optional(Key),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_is_listed_twice() {
+        let names: std::collections::BTreeSet<&str> = ALL_KEYS.iter().map(|key| key.name).collect();
+        assert_eq!(names.len(), ALL_KEYS.len());
+    }
+}

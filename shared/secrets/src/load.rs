@@ -1,0 +1,259 @@
+//! Reading what a function declared, and telling everything that is wrong at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use aws_config::SdkConfig;
+use serde_json::Value;
+
+use crate::database_url::{DatabaseUrl, DatabaseUrlError};
+use crate::error::{Problem, SettingsError};
+use crate::key::{Key, Need, SecretName, Shape, keys};
+use crate::process::{Environment, ProcessEnvironment, Stage, variables};
+use crate::secret::{KeyBytes, Secret};
+use crate::{dotenv, manager};
+
+/// The embedded database 1 in the state folder.
+pub const EMBEDDED_DATABASE_FILE: &str = "banco1.sqlite";
+
+/// Where settings come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// The `.env` file that FEIRA_DOTENV names, and the process environment before it (STAGE=dev).
+    Dotenv,
+    /// AWS Secrets Manager (STAGE=prod).
+    SecretsManager(&'a SdkConfig),
+}
+
+/// What a function declared and got.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    stage: Stage,
+    environment: Option<Environment>,
+    database: Option<DatabaseUrl>,
+    texts: BTreeMap<&'static str, Secret>,
+    key_bytes: BTreeMap<&'static str, KeyBytes>,
+}
+
+/// A declared key with whether the function can do without it.
+#[derive(Clone, Copy)]
+struct Wanted {
+    key: Key,
+    required: bool,
+}
+
+impl Secrets {
+    /// Reads what is declared and nothing else.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with every problem found; it names keys and quotes no value.
+    pub async fn load(
+        process: &ProcessEnvironment,
+        source: Source<'_>,
+        needs: &[Need],
+    ) -> Result<Self, SettingsError> {
+        let stage = Stage::of(process)?;
+        let mut problems = Vec::new();
+        let environment = match (stage, source) {
+            (Stage::Dev, Source::Dotenv) => None,
+            (Stage::Prod, Source::SecretsManager(_)) => {
+                Environment::of(process).map_err(|problem| problems.push(problem)).ok()
+            }
+            _ => return Err(Problem::WrongSource.into()),
+        };
+        let wanted = wanted(stage, environment, needs);
+        let found = match source {
+            Source::Dotenv => from_dotenv(process, &wanted, &mut problems),
+            Source::SecretsManager(sdk) => {
+                from_manager(process, sdk, &wanted, &mut problems).await
+            }
+        };
+        let mut secrets = Self {
+            stage,
+            environment,
+            database: None,
+            texts: BTreeMap::new(),
+            key_bytes: BTreeMap::new(),
+        };
+        for Wanted { key, .. } in &wanted {
+            if let Some(value) = found.get(key.name) {
+                secrets.take(*key, value).unwrap_or_else(|problem| problems.push(problem));
+            }
+        }
+        if stage == Stage::Dev
+            && needs.contains(&Need::Database)
+            && !found.contains_key(keys::DATABASE_URL_LOCAL.name)
+        {
+            match process.get(variables::FEIRA_STATE_DIR) {
+                Some(folder) => {
+                    let path = Path::new(folder).join(EMBEDDED_DATABASE_FILE);
+                    secrets.database = Some(DatabaseUrl::Sqlite(path));
+                }
+                None => problems.push(Problem::StateDirUnset),
+            }
+        }
+        if problems.is_empty() { Ok(secrets) } else { Err(SettingsError::new(problems)) }
+    }
+
+    fn take(&mut self, key: Key, value: &str) -> Result<(), Problem> {
+        match key.shape {
+            Shape::Text => {
+                self.texts.insert(key.name, Secret::new(value));
+            }
+            Shape::KeyBytes => {
+                let bytes = KeyBytes::from_base64(value);
+                let bytes = bytes.ok_or(Problem::KeyTooWeak { key: key.name })?;
+                self.key_bytes.insert(key.name, bytes);
+            }
+            Shape::DatabaseUrl => {
+                let wrong = |reason| Problem::DatabaseUrl { key: key.name, reason };
+                let url = DatabaseUrl::parse(value).map_err(wrong)?;
+                if self.stage == Stage::Prod && matches!(url, DatabaseUrl::Sqlite(_)) {
+                    return Err(wrong(DatabaseUrlError::SqliteInProd));
+                }
+                self.database = Some(url);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the bundle runs.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The company's environment; `None` in dev.
+    #[must_use]
+    pub fn environment(&self) -> Option<Environment> {
+        self.environment
+    }
+
+    /// The URL of database 1.
+    ///
+    /// # Errors
+    /// [`Problem::NotDeclared`] when [`Need::Database`] is not among the function's needs.
+    pub fn database(&self) -> Result<&DatabaseUrl, Problem> {
+        self.database.as_ref().ok_or(Problem::NotDeclared { key: "DATABASE_URL" })
+    }
+
+    /// A required text.
+    ///
+    /// # Errors
+    /// [`Problem::NotDeclared`] when the key is not among the function's needs.
+    pub fn text(&self, key: Key) -> Result<&Secret, Problem> {
+        self.texts.get(key.name).ok_or(Problem::NotDeclared { key: key.name })
+    }
+
+    /// An optional text, where it is there.
+    #[must_use]
+    pub fn optional_text(&self, key: Key) -> Option<&Secret> {
+        self.texts.get(key.name)
+    }
+
+    /// The bytes of a required key.
+    ///
+    /// # Errors
+    /// [`Problem::NotDeclared`] when the key is not among the function's needs.
+    pub fn key_bytes(&self, key: Key) -> Result<&KeyBytes, Problem> {
+        self.key_bytes.get(key.name).ok_or(Problem::NotDeclared { key: key.name })
+    }
+}
+
+/// The declared keys, the database's being chosen by STAGE and ENVIRONMENT.
+fn wanted(stage: Stage, environment: Option<Environment>, needs: &[Need]) -> Vec<Wanted> {
+    let database = match (stage, environment) {
+        (Stage::Dev, _) => Some(Wanted { key: keys::DATABASE_URL_LOCAL, required: false }),
+        (Stage::Prod, Some(Environment::Development)) => {
+            Some(Wanted { key: keys::DATABASE_URL_DEV, required: true })
+        }
+        (Stage::Prod, Some(Environment::Production)) => {
+            Some(Wanted { key: keys::DATABASE_URL_LIVE, required: true })
+        }
+        // Told as a problem of ENVIRONMENT itself.
+        (Stage::Prod, None) => None,
+    };
+    let of_need = |need: &Need| match need {
+        Need::Database => database,
+        Need::Required(key) => Some(Wanted { key: *key, required: true }),
+        Need::Optional(key) => Some(Wanted { key: *key, required: false }),
+    };
+    needs.iter().filter_map(of_need).collect()
+}
+
+fn from_dotenv(
+    process: &ProcessEnvironment,
+    wanted: &[Wanted],
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<&'static str, String> {
+    let file = match process.get(variables::FEIRA_DOTENV) {
+        None => BTreeMap::new(),
+        Some(path) => read_dotenv(path, process).unwrap_or_else(|problem| {
+            problems.push(problem);
+            BTreeMap::new()
+        }),
+    };
+    let mut found = BTreeMap::new();
+    let mut missing = Vec::new();
+    for Wanted { key, required } in wanted {
+        let in_file = file.get(key.name).map(String::as_str);
+        match process.get(key.name).or(in_file).filter(|value| !value.trim().is_empty()) {
+            Some(value) => {
+                found.insert(key.name, value.to_owned());
+            }
+            None if *required => missing.push(key.name),
+            None => {}
+        }
+    }
+    if !missing.is_empty() {
+        problems.push(Problem::MissingInDotenv { keys: missing });
+    }
+    found
+}
+
+fn read_dotenv(
+    path: &str,
+    process: &ProcessEnvironment,
+) -> Result<BTreeMap<String, String>, Problem> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Problem::DotenvUnreadable { kind: error.kind().to_string() })?;
+    dotenv::parse(&text, process)
+}
+
+async fn from_manager(
+    process: &ProcessEnvironment,
+    sdk: &SdkConfig,
+    wanted: &[Wanted],
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<&'static str, String> {
+    let secrets: BTreeSet<SecretName> = wanted.iter().map(|wanted| wanted.key.secret).collect();
+    let mut found = BTreeMap::new();
+    if secrets.is_empty() {
+        return found;
+    }
+    let client = manager::client(sdk);
+    for secret in secrets {
+        let object = match manager::read(&client, process, secret).await {
+            Ok(object) => object,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let mut missing = Vec::new();
+        for Wanted { key, required } in wanted.iter().filter(|w| w.key.secret == secret) {
+            match object.get(key.name) {
+                Some(Value::String(value)) if !value.trim().is_empty() => {
+                    found.insert(key.name, value.clone());
+                }
+                None | Some(Value::Null | Value::String(_)) if *required => missing.push(key.name),
+                None | Some(Value::Null | Value::String(_)) => {}
+                Some(_) => problems.push(Problem::ValueNotText { key: key.name, secret }),
+            }
+        }
+        if !missing.is_empty() {
+            problems.push(Problem::MissingInSecret { secret, keys: missing });
+        }
+    }
+    found
+}
