@@ -1,1 +1,32 @@
-//! What a function builds once, before its first event.
+//! What a function builds once, before its first event: settings, the store, queues, the invoker.
+//!
+//! Architecture invariant: AWS clients are built here and nowhere else, and only those that the
+//! function asked for. In prod no embedded part is ever opened.
+
+mod aftercare;
+mod parts;
+
+pub use aftercare::Announcer;
+pub use parts::{Consumer, SqlParts, open_queues};
+pub use secrets::{Need, ProcessEnvironment, Secrets, Stage, keys};
+
+/// A variable that the template gives a function, and that is missing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the environment variable {name} is not set: name it in template.yaml, under the function's Environment"
+)]
+pub struct VariableMissing {
+    /// Its name.
+    pub name: &'static str,
+}
+
+/// A variable that the template must give.
+///
+/// # Errors
+/// When it is unset or empty.
+pub fn variable<'a>(
+    process: &'a ProcessEnvironment,
+    name: &'static str,
+) -> Result<&'a str, VariableMissing> {
+    process.get(name).ok_or(VariableMissing { name })
+}

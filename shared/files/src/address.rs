@@ -26,7 +26,10 @@ impl FileAddress {
     pub fn new(bucket: &str, key: &str) -> Result<Self, FileError> {
         check_bucket(bucket)?;
         check_key(key)?;
-        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
+        Ok(Self {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        })
     }
 
     /// Parses `s3://bucket/key`.
@@ -34,7 +37,9 @@ impl FileAddress {
     /// # Errors
     /// [`FileError::InvalidAddress`] with what is wrong.
     pub fn parse(uri: &str) -> Result<Self, FileError> {
-        let rest = uri.strip_prefix("s3://").ok_or(invalid("it must start with s3://"))?;
+        let rest = uri
+            .strip_prefix("s3://")
+            .ok_or(invalid("it must start with s3://"))?;
         let (bucket, key) = rest.split_once('/').ok_or(invalid("it names no key"))?;
         Self::new(bucket, key)
     }
@@ -70,7 +75,9 @@ pub(crate) fn check_bucket(bucket: &str) -> Result<(), FileError> {
     if well_formed {
         Ok(())
     } else {
-        Err(invalid("a bucket has 3 to 63 lower-case letters, digits, dots and hyphens"))
+        Err(invalid(
+            "a bucket has 3 to 63 lower-case letters, digits, dots and hyphens",
+        ))
     }
 }
 
@@ -83,10 +90,14 @@ fn check_key(key: &str) -> Result<(), FileError> {
     }
     for segment in key.split('/') {
         if matches!(segment, "" | "." | "..") {
-            return Err(invalid("a key has no empty part and no part . or .. between its slashes"));
+            return Err(invalid(
+                "a key has no empty part and no part . or .. between its slashes",
+            ));
         }
         if segment.len() > MAX_SEGMENT_BYTES {
-            return Err(invalid("a part of a key between its slashes has at most 240 bytes"));
+            return Err(invalid(
+                "a part of a key between its slashes has at most 240 bytes",
+            ));
         }
     }
     Ok(())
@@ -106,14 +117,28 @@ mod tests {
         let address = address.unwrap();
         assert_eq!(address.bucket(), "lago-feira");
         assert_eq!(address.key(), "vendas/dia=2026-11-20/a b.parquet");
-        assert_eq!(address.to_string(), "s3://lago-feira/vendas/dia=2026-11-20/a b.parquet");
+        assert_eq!(
+            address.to_string(),
+            "s3://lago-feira/vendas/dia=2026-11-20/a b.parquet"
+        );
     }
 
     #[test]
     fn keys_that_try_to_leave_the_folder_are_refused() {
         for key in [
-            "..", "../a", "a/../b", "a/..", "/etc/passwd", "a//b", "a/", "./a", "a/./b", "a\\b",
-            "a\0b", "", "..\\a",
+            "..",
+            "../a",
+            "a/../b",
+            "a/..",
+            "/etc/passwd",
+            "a//b",
+            "a/",
+            "./a",
+            "a/./b",
+            "a\\b",
+            "a\0b",
+            "",
+            "..\\a",
         ] {
             assert!(FileAddress::new("lago-feira", key).is_err(), "{key:?}");
         }

@@ -61,7 +61,12 @@ impl FolderFiles {
                 return Err(FileError::AlreadyExists);
             }
             write_atomically(&base, &path, &content, overwrite)?;
-            write_atomically(&base, &type_path, content_type.as_bytes(), Overwrite::Replace)
+            write_atomically(
+                &base,
+                &type_path,
+                content_type.as_bytes(),
+                Overwrite::Replace,
+            )
         })
         .await
     }
@@ -75,7 +80,9 @@ impl FolderFiles {
         blocking(move || {
             let file = open_file(&base, &path)?;
             let mut content = Vec::new();
-            file.take(max_bytes.saturating_add(1)).read_to_end(&mut content).map_err(io_error)?;
+            file.take(max_bytes.saturating_add(1))
+                .read_to_end(&mut content)
+                .map_err(io_error)?;
             if u64::try_from(content.len()).unwrap_or(u64::MAX) > max_bytes {
                 return Err(FileError::TooLarge { max_bytes });
             }
@@ -102,8 +109,8 @@ impl FolderFiles {
         let (base, path, type_path) = self.places(address);
         blocking(move || {
             let metadata = open_file(&base, &path)?.metadata().map_err(io_error)?;
-            let content_type = fs::read_to_string(type_path)
-                .unwrap_or_else(|_| UNKNOWN_CONTENT_TYPE.to_owned());
+            let content_type =
+                fs::read_to_string(type_path).unwrap_or_else(|_| UNKNOWN_CONTENT_TYPE.to_owned());
             Ok(FileInfo {
                 size_bytes: metadata.len(),
                 content_type,
@@ -160,13 +167,19 @@ impl FolderFiles {
             walk(&root, "", &prefix, &mut files)?;
             files.retain(|file| {
                 file.key.starts_with(&prefix)
-                    && after.as_ref().is_none_or(|after| file.key.as_str() > after.as_str())
+                    && after
+                        .as_ref()
+                        .is_none_or(|after| file.key.as_str() > after.as_str())
             });
             files.sort_by(|left, right| left.key.cmp(&right.key));
             let max = usize::try_from(max).unwrap_or(usize::MAX);
             let more = files.len() > max;
             files.truncate(max);
-            let next_after = if more { files.last().map(|file| file.key.clone()) } else { None };
+            let next_after = if more {
+                files.last().map(|file| file.key.clone())
+            } else {
+                None
+            };
             Ok(FilePage { files, next_after })
         })
         .await
@@ -174,11 +187,19 @@ impl FolderFiles {
 
     /// The base folder, the file's place and the place of its content type.
     fn places(&self, address: &FileAddress) -> (PathBuf, PathBuf, PathBuf) {
-        let types = self.base.join(".tipos").join(address.bucket()).join(address.key());
+        let types = self
+            .base
+            .join(".tipos")
+            .join(address.bucket())
+            .join(address.key());
         // The ending keeps the type of `a` apart from the folder of `a/b`.
         let mut type_path = types.into_os_string();
         type_path.push(OsStr::new("\u{1}tipo"));
-        (self.base.clone(), self.path_of(address), PathBuf::from(type_path))
+        (
+            self.base.clone(),
+            self.path_of(address),
+            PathBuf::from(type_path),
+        )
     }
 }
 
@@ -188,7 +209,9 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, FileError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(FileError::Unavailable { code: "Interrupted".to_owned() }),
+        Err(_) => Err(FileError::Unavailable {
+            code: "Interrupted".to_owned(),
+        }),
     }
 }
 
@@ -206,7 +229,9 @@ fn stay_below(base: &Path, real: &Path) -> Result<(), FileError> {
     if real.starts_with(base) {
         Ok(())
     } else {
-        Err(FileError::InvalidAddress { reason: "a link leads out of the folder" })
+        Err(FileError::InvalidAddress {
+            reason: "a link leads out of the folder",
+        })
     }
 }
 
@@ -225,10 +250,14 @@ fn write_atomically(
     temporary.as_file().sync_all().map_err(io_error)?;
     match overwrite {
         Overwrite::Replace => {
-            temporary.persist(path).map_err(|error| io_error(error.error))?;
+            temporary
+                .persist(path)
+                .map_err(|error| io_error(error.error))?;
         }
         Overwrite::Refuse => {
-            temporary.persist_noclobber(path).map_err(|error| io_error(error.error))?;
+            temporary
+                .persist_noclobber(path)
+                .map_err(|error| io_error(error.error))?;
         }
     }
     flush_folder(folder);
@@ -256,9 +285,15 @@ fn walk(
     };
     for entry in entries {
         let entry = entry.map_err(io_error)?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
         let kind = entry.file_type().map_err(io_error)?;
-        let child = if key.is_empty() { name } else { format!("{key}/{name}") };
+        let child = if key.is_empty() {
+            name
+        } else {
+            format!("{key}/{name}")
+        };
         if kind.is_dir() {
             let below = format!("{child}/");
             if below.starts_with(prefix) || prefix.starts_with(&below) {
@@ -281,8 +316,13 @@ fn walk(
 }
 
 fn modified_ms(metadata: &fs::Metadata) -> i64 {
-    let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    since.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0)
+    let since = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or(0)
 }
 
 fn io_error(error: io::Error) -> FileError {
@@ -290,9 +330,11 @@ fn io_error(error: io::Error) -> FileError {
         io::ErrorKind::NotFound => FileError::NotFound,
         io::ErrorKind::AlreadyExists => FileError::AlreadyExists,
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => FileError::CrossesAnotherKey,
-        io::ErrorKind::StorageFull | io::ErrorKind::Interrupted => {
-            FileError::Unavailable { code: error.kind().to_string() }
-        }
-        kind => FileError::Refused { code: kind.to_string() },
+        io::ErrorKind::StorageFull | io::ErrorKind::Interrupted => FileError::Unavailable {
+            code: error.kind().to_string(),
+        },
+        kind => FileError::Refused {
+            code: kind.to_string(),
+        },
     }
 }

@@ -30,12 +30,16 @@ impl S3Files {
     /// AWS_REGION the SDK asks the instance metadata service and waits for it: set it.
     #[must_use]
     pub fn new(sdk: &SdkConfig, path_style: bool) -> Self {
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
         let config = aws_sdk_s3::config::Builder::from(sdk)
             .force_path_style(path_style)
             .timeout_config(timeouts)
             .build();
-        Self { client: Client::from_conf(config) }
+        Self {
+            client: Client::from_conf(config),
+        }
     }
 
     /// See [`crate::Files::put`].
@@ -69,16 +73,23 @@ impl S3Files {
     /// [`FileError::NotFound`], [`FileError::TooLarge`], or a failure of S3.
     pub async fn get(&self, address: &FileAddress, max_bytes: u64) -> Result<Vec<u8>, FileError> {
         let output = self.output(address).await?;
-        let announced = output.content_length().and_then(|length| u64::try_from(length).ok());
+        let announced = output
+            .content_length()
+            .and_then(|length| u64::try_from(length).ok());
         if announced.is_some_and(|length| length > max_bytes) {
             return Err(FileError::TooLarge { max_bytes });
         }
         let mut content = Vec::new();
-        let mut reader = output.body.into_async_read().take(max_bytes.saturating_add(1));
+        let mut reader = output
+            .body
+            .into_async_read()
+            .take(max_bytes.saturating_add(1));
         reader
             .read_to_end(&mut content)
             .await
-            .map_err(|error| FileError::Unavailable { code: error.kind().to_string() })?;
+            .map_err(|error| FileError::Unavailable {
+                code: error.kind().to_string(),
+            })?;
         if u64::try_from(content.len()).unwrap_or(u64::MAX) > max_bytes {
             return Err(FileError::TooLarge { max_bytes });
         }
@@ -94,7 +105,11 @@ impl S3Files {
     }
 
     async fn output(&self, address: &FileAddress) -> Result<GetObjectOutput, FileError> {
-        let request = self.client.get_object().bucket(address.bucket()).key(address.key());
+        let request = self
+            .client
+            .get_object()
+            .bucket(address.bucket())
+            .key(address.key());
         request.send().await.map_err(|error| sorted(&error))
     }
 
@@ -103,7 +118,11 @@ impl S3Files {
     /// # Errors
     /// [`FileError::NotFound`], or a failure of S3.
     pub async fn head(&self, address: &FileAddress) -> Result<FileInfo, FileError> {
-        let request = self.client.head_object().bucket(address.bucket()).key(address.key());
+        let request = self
+            .client
+            .head_object()
+            .bucket(address.bucket())
+            .key(address.key());
         let output = request.send().await.map_err(|error| sorted(&error))?;
         Ok(FileInfo {
             size_bytes: bytes(output.content_length()),
@@ -117,7 +136,11 @@ impl S3Files {
     /// # Errors
     /// [`FileError`] when the file cannot be deleted.
     pub async fn delete(&self, address: &FileAddress) -> Result<(), FileError> {
-        let request = self.client.delete_object().bucket(address.bucket()).key(address.key());
+        let request = self
+            .client
+            .delete_object()
+            .bucket(address.bucket())
+            .key(address.key());
         match request.send().await.map_err(|error| sorted(&error)) {
             Ok(_) | Err(FileError::NotFound) => Ok(()),
             Err(error) => Err(error),
@@ -155,13 +178,19 @@ impl S3Files {
             })
             .collect();
         let more = output.is_truncated().unwrap_or(false);
-        let next_after = if more { files.last().map(|file| file.key.clone()) } else { None };
+        let next_after = if more {
+            files.last().map(|file| file.key.clone())
+        } else {
+            None
+        };
         Ok(FilePage { files, next_after })
     }
 }
 
 fn bytes(length: Option<i64>) -> u64 {
-    length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0)
+    length
+        .and_then(|length| u64::try_from(length).ok())
+        .unwrap_or(0)
 }
 
 fn milliseconds(time: Option<&DateTime>) -> i64 {
@@ -175,14 +204,20 @@ fn sorted<E: ProvideErrorMetadata>(error: &SdkError<E>) -> FileError {
             SdkError::TimeoutError(_) => "Timeout",
             SdkError::DispatchFailure(_) => "Connection",
             SdkError::ConstructionFailure(_) => {
-                return FileError::Refused { code: "IncompleteRequest".to_owned() };
+                return FileError::Refused {
+                    code: "IncompleteRequest".to_owned(),
+                };
             }
             _ => "Response",
         };
-        return FileError::Unavailable { code: code.to_owned() };
+        return FileError::Unavailable {
+            code: code.to_owned(),
+        };
     };
     let status = context.raw().status().as_u16();
-    let code = error.code().map_or_else(|| format!("Http{status}"), str::to_owned);
+    let code = error
+        .code()
+        .map_or_else(|| format!("Http{status}"), str::to_owned);
     match status {
         404 => FileError::NotFound,
         412 => FileError::AlreadyExists,

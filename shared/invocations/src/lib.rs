@@ -62,13 +62,18 @@ impl Invoker {
     /// Without AWS_REGION the SDK asks the instance metadata service and waits for it: set it.
     #[must_use]
     pub fn new(sdk: &SdkConfig, timeout: Duration) -> Self {
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(timeout).operation_timeout(timeout).build();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(timeout)
+            .operation_timeout(timeout)
+            .build();
         let config = aws_sdk_lambda::config::Builder::from(sdk)
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .build();
-        Self { client: Client::from_conf(config), timeout }
+        Self {
+            client: Client::from_conf(config),
+            timeout,
+        }
     }
 
     /// Queues an event for the function (`InvocationType: Event`) and does not wait for its end.
@@ -81,7 +86,9 @@ impl Invoker {
         payload: Vec<u8>,
     ) -> Result<(), InvokeError> {
         if payload.len() > MAX_PAYLOAD_BYTES {
-            return Err(InvokeError::TooLarge { bytes: payload.len() });
+            return Err(InvokeError::TooLarge {
+                bytes: payload.len(),
+            });
         }
         let request = self
             .client
@@ -89,7 +96,11 @@ impl Invoker {
             .function_name(function_name)
             .invocation_type(InvocationType::Event)
             .payload(Blob::new(payload));
-        request.send().await.map(|_| ()).map_err(|error| self.sorted(&error))
+        request
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| self.sorted(&error))
     }
 
     /// [`Self::invoke_async`], with a failure logged and swallowed: a schedule does the work later.
@@ -109,7 +120,9 @@ impl Invoker {
             SdkError::DispatchFailure(failure) if failure.is_timeout() => self.timed_out(),
             SdkError::ServiceError(context) => {
                 let status = context.raw().status().as_u16();
-                let code = error.code().map_or_else(|| format!("Http{status}"), str::to_owned);
+                let code = error
+                    .code()
+                    .map_or_else(|| format!("Http{status}"), str::to_owned);
                 InvokeError::Refused { code }
             }
             _ => InvokeError::Unreachable,

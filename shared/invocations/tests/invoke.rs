@@ -53,10 +53,16 @@ async fn an_event_reaches_the_invoke_api_of_the_function() {
     let (port, request) =
         server("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
     let invoker = Invoker::new(&sdk_for(port).await, Duration::from_secs(5));
-    invoker.invoke_async("PublishOutboxFunction", payload()).await.unwrap();
+    invoker
+        .invoke_async("PublishOutboxFunction", payload())
+        .await
+        .unwrap();
     let request = request.await.unwrap().to_lowercase();
     assert!(request.starts_with("post /2015-03-31/functions/publishoutboxfunction/invocations"));
-    assert!(request.contains("x-amz-invocation-type: event"), "{request}");
+    assert!(
+        request.contains("x-amz-invocation-type: event"),
+        "{request}"
+    );
 }
 
 #[tokio::test]
@@ -68,7 +74,12 @@ async fn a_refusal_carries_the_code_of_lambda() {
     .await;
     let invoker = Invoker::new(&sdk_for(port).await, Duration::from_secs(5));
     let error = invoker.invoke_async("Nobody", payload()).await.unwrap_err();
-    assert_eq!(error, InvokeError::Refused { code: "ResourceNotFoundException".into() });
+    assert_eq!(
+        error,
+        InvokeError::Refused {
+            code: "ResourceNotFoundException".into()
+        }
+    );
 }
 
 #[tokio::test]
@@ -77,7 +88,10 @@ async fn a_silent_lambda_costs_no_more_than_the_timeout() {
     let port = listener.local_addr().unwrap().port();
     let invoker = Invoker::new(&sdk_for(port).await, Duration::from_millis(300));
     let started = Instant::now();
-    let error = invoker.invoke_async("PublishOutboxFunction", payload()).await.unwrap_err();
+    let error = invoker
+        .invoke_async("PublishOutboxFunction", payload())
+        .await
+        .unwrap_err();
     assert_eq!(error, InvokeError::TimedOut { timeout_ms: 300 });
     assert!(started.elapsed() < Duration::from_secs(3));
     invoker.nudge("PublishOutboxFunction", payload()).await;
@@ -89,7 +103,10 @@ async fn an_absent_lambda_is_unreachable() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let invoker = Invoker::new(&sdk_for(port).await, Duration::from_secs(5));
-    let error = invoker.invoke_async("PublishOutboxFunction", payload()).await.unwrap_err();
+    let error = invoker
+        .invoke_async("PublishOutboxFunction", payload())
+        .await
+        .unwrap_err();
     assert_eq!(error, InvokeError::Unreachable);
 }
 
@@ -97,6 +114,14 @@ async fn an_absent_lambda_is_unreachable() {
 async fn a_payload_over_the_limit_is_not_sent() {
     let invoker = Invoker::new(&sdk_for(9).await, Duration::from_secs(1));
     let payload = vec![b' '; MAX_PAYLOAD_BYTES + 1];
-    let error = invoker.invoke_async("PublishOutboxFunction", payload).await.unwrap_err();
-    assert_eq!(error, InvokeError::TooLarge { bytes: MAX_PAYLOAD_BYTES + 1 });
+    let error = invoker
+        .invoke_async("PublishOutboxFunction", payload)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error,
+        InvokeError::TooLarge {
+            bytes: MAX_PAYLOAD_BYTES + 1
+        }
+    );
 }

@@ -56,9 +56,9 @@ impl Sending {
         let mut lane_of_group: HashMap<&str, usize> = HashMap::new();
         for (position, message) in messages.iter().enumerate() {
             let lane = match message.group_id.as_deref() {
-                Some(group) if fifo => {
-                    *lane_of_group.entry(group).or_insert_with(|| sending.open_lane())
-                }
+                Some(group) if fifo => *lane_of_group
+                    .entry(group)
+                    .or_insert_with(|| sending.open_lane()),
                 _ => sending.open_lane(),
             };
             sending.lane_of.insert(position, lane);
@@ -81,8 +81,11 @@ impl Sending {
 
     /// The positions that may go now: the head of each lane, in the order given.
     pub(crate) fn heads(&self) -> Vec<usize> {
-        let mut heads: Vec<usize> =
-            self.lanes.iter().filter_map(|lane| lane.front().copied()).collect();
+        let mut heads: Vec<usize> = self
+            .lanes
+            .iter()
+            .filter_map(|lane| lane.front().copied())
+            .collect();
         heads.sort_unstable();
         heads
     }
@@ -102,8 +105,12 @@ impl Sending {
 
     /// Fails this message and holds back those behind it in its lane.
     fn fail_at(&mut self, position: usize, error: SendError) {
-        let Some(lane) = self.lane(position) else { return };
-        let Some(place) = lane.iter().position(|&waiting| waiting == position) else { return };
+        let Some(lane) = self.lane(position) else {
+            return;
+        };
+        let Some(place) = lane.iter().position(|&waiting| waiting == position) else {
+            return;
+        };
         let held_back = lane.split_off(place);
         self.settle(position, Err(error));
         for waiting in held_back.into_iter().skip(1) {
@@ -124,8 +131,15 @@ impl Sending {
 
     /// The outcome of each message, in the order given.
     pub(crate) fn into_outcomes(self) -> Vec<Result<SentMessage, SendError>> {
-        let unanswered = || Err(SendError::Unavailable { code: "Unanswered".to_owned() });
-        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unanswered)).collect()
+        let unanswered = || {
+            Err(SendError::Unavailable {
+                code: "Unanswered".to_owned(),
+            })
+        };
+        self.outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(unanswered))
+            .collect()
     }
 }
 
@@ -134,7 +148,10 @@ mod tests {
     use super::*;
 
     fn sent(id: usize) -> SentMessage {
-        SentMessage { message_id: id.to_string(), sequence_number: None }
+        SentMessage {
+            message_id: id.to_string(),
+            sequence_number: None,
+        }
     }
 
     #[test]

@@ -96,7 +96,9 @@ impl Queues {
         match self {
             Self::Sqs(sqs) => sqs.change_visibility(queue_url, receipt, seconds).await,
             Self::Embedded(embedded) => {
-                embedded.change_visibility(queue_url, receipt, seconds, now_ms).await
+                embedded
+                    .change_visibility(queue_url, receipt, seconds, now_ms)
+                    .await
             }
         }
     }
@@ -125,10 +127,14 @@ impl Queues {
         now_ms: i64,
     ) -> Result<Option<u64>, QueueError> {
         match self {
-            Self::Sqs(sqs) => sqs.redrive(dead_letter_url, source_url).await.map(|()| None),
-            Self::Embedded(embedded) => {
-                embedded.redrive(dead_letter_url, source_url, now_ms).await.map(Some)
-            }
+            Self::Sqs(sqs) => sqs
+                .redrive(dead_letter_url, source_url)
+                .await
+                .map(|()| None),
+            Self::Embedded(embedded) => embedded
+                .redrive(dead_letter_url, source_url, now_ms)
+                .await
+                .map(Some),
         }
     }
 }

@@ -30,7 +30,10 @@ impl OutgoingMessage {
     /// A message without group, deduplication id and delay.
     #[must_use]
     pub fn new(body: impl Into<String>) -> Self {
-        Self { body: body.into(), ..Self::default() }
+        Self {
+            body: body.into(),
+            ..Self::default()
+        }
     }
 
     /// A message of a FIFO queue.
@@ -51,7 +54,10 @@ impl OutgoingMessage {
     /// The same message, visible after `seconds`.
     #[must_use]
     pub fn delayed(self, seconds: u32) -> Self {
-        Self { delay_seconds: Some(seconds), ..self }
+        Self {
+            delay_seconds: Some(seconds),
+            ..self
+        }
     }
 
     /// Checks what SQS would refuse, so that both parts refuse alike.
@@ -60,7 +66,10 @@ impl OutgoingMessage {
             return Err(SendError::EmptyBody);
         }
         if self.body.len() > MAX_MESSAGE_BYTES {
-            return Err(SendError::TooLarge { bytes: self.body.len(), limit: MAX_MESSAGE_BYTES });
+            return Err(SendError::TooLarge {
+                bytes: self.body.len(),
+                limit: MAX_MESSAGE_BYTES,
+            });
         }
         if !self.body.chars().all(is_xml_character) {
             return Err(SendError::IllegalCharacter);
@@ -146,7 +155,10 @@ impl ReceivedMessage {
     #[must_use]
     pub fn attributes(&self) -> Vec<(&'static str, String)> {
         let mut attributes = vec![
-            ("ApproximateReceiveCount", self.approximate_receive_count.to_string()),
+            (
+                "ApproximateReceiveCount",
+                self.approximate_receive_count.to_string(),
+            ),
             ("SentTimestamp", self.sent_timestamp_ms.to_string()),
             ("SenderId", self.sender_id.clone()),
             (
@@ -208,11 +220,13 @@ pub fn group_id(parts: &[&[u8]]) -> String {
 /// Lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing into a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// The characters that SQS takes in a body (SendMessage: `#x9 | #xA | #xD | #x20 to #xD7FF | …`).
@@ -246,21 +260,39 @@ mod tests {
     fn what_sqs_refuses_is_refused_before_it_is_sent() {
         let fifo = OutgoingMessage::fifo("a", "g", "d");
         assert_eq!(fifo.check(true, false), Ok(()));
-        assert_eq!(fifo.check(false, false), Err(SendError::UnexpectedDeduplication));
+        assert_eq!(
+            fifo.check(false, false),
+            Err(SendError::UnexpectedDeduplication)
+        );
         let plain = OutgoingMessage::new("a");
         assert_eq!(plain.check(true, true), Err(SendError::MissingGroup));
-        let grouped = OutgoingMessage { group_id: Some("g".into()), ..plain.clone() };
-        assert_eq!(grouped.check(true, false), Err(SendError::MissingDeduplication));
+        let grouped = OutgoingMessage {
+            group_id: Some("g".into()),
+            ..plain.clone()
+        };
+        assert_eq!(
+            grouped.check(true, false),
+            Err(SendError::MissingDeduplication)
+        );
         assert_eq!(grouped.check(true, true), Ok(()));
-        assert_eq!(OutgoingMessage::new("").check(false, false), Err(SendError::EmptyBody));
+        assert_eq!(
+            OutgoingMessage::new("").check(false, false),
+            Err(SendError::EmptyBody)
+        );
         assert_eq!(
             OutgoingMessage::new("a\u{0}").check(false, false),
             Err(SendError::IllegalCharacter)
         );
-        assert_eq!(plain.clone().delayed(901).check(false, false), Err(SendError::InvalidDelay));
+        assert_eq!(
+            plain.clone().delayed(901).check(false, false),
+            Err(SendError::InvalidDelay)
+        );
         assert_eq!(plain.clone().delayed(900).check(false, false), Ok(()));
         let long = OutgoingMessage::new("a".repeat(MAX_MESSAGE_BYTES + 1));
-        assert!(matches!(long.check(false, false), Err(SendError::TooLarge { .. })));
+        assert!(matches!(
+            long.check(false, false),
+            Err(SendError::TooLarge { .. })
+        ));
         let spaced = OutgoingMessage::fifo("a", "g g", "d");
         assert_eq!(spaced.check(true, false), Err(SendError::InvalidIdentifier));
     }

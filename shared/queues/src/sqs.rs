@@ -64,8 +64,13 @@ impl SqsQueues {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(Duration::from_millis(limits.request_timeout_ms))
             .build();
-        let config = aws_sdk_sqs::config::Builder::from(sdk).timeout_config(timeouts).build();
-        Self { client: Client::from_conf(config), limits }
+        let config = aws_sdk_sqs::config::Builder::from(sdk)
+            .timeout_config(timeouts)
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            limits,
+        }
     }
 
     /// See [`crate::Queues::send`].
@@ -101,8 +106,10 @@ impl SqsQueues {
         request: Vec<usize>,
     ) -> Vec<(usize, Result<SentMessage, SendError>)> {
         let mut settled = Vec::with_capacity(request.len());
-        let mut open: Vec<(usize, String)> =
-            request.into_iter().map(|position| (position, String::new())).collect();
+        let mut open: Vec<(usize, String)> = request
+            .into_iter()
+            .map(|position| (position, String::new()))
+            .collect();
         for attempt in 0..self.limits.attempts.max(1) {
             if attempt > 0 {
                 tokio::time::sleep(self.pause_before(attempt)).await;
@@ -120,7 +127,8 @@ impl SqsQueues {
             }
         }
         settled.extend(
-            open.into_iter().map(|(position, code)| (position, Err(SendError::Unavailable { code }))),
+            open.into_iter()
+                .map(|(position, code)| (position, Err(SendError::Unavailable { code }))),
         );
         settled
     }
@@ -133,18 +141,26 @@ impl SqsQueues {
         positions: &[usize],
     ) -> Vec<(usize, Result<SentMessage, SendError>)> {
         let all = |error: SendError| {
-            positions.iter().map(|position| (*position, Err(error.clone()))).collect()
+            positions
+                .iter()
+                .map(|position| (*position, Err(error.clone())))
+                .collect()
         };
         let mut entries = Vec::with_capacity(positions.len());
         for position in positions {
-            let Some(message) = messages.get(*position) else { continue };
+            let Some(message) = messages.get(*position) else {
+                continue;
+            };
             match entry(*position, message) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => return all(error),
             }
         }
-        let request =
-            self.client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
+        let request = self
+            .client
+            .send_message_batch()
+            .queue_url(queue_url)
+            .set_entries(Some(entries));
         let output = match request.send().await {
             Ok(output) => output,
             Err(error) => {
@@ -166,13 +182,15 @@ impl SqsQueues {
                         message_id: entry.message_id().to_owned(),
                         sequence_number: entry.sequence_number().map(str::to_owned),
                     }),
-                    (None, Some(entry)) if entry.sender_fault() => {
-                        Err(SendError::Refused { code: entry.code().to_owned() })
-                    }
-                    (None, Some(entry)) => {
-                        Err(SendError::Unavailable { code: entry.code().to_owned() })
-                    }
-                    (None, None) => Err(SendError::Unavailable { code: "Unanswered".to_owned() }),
+                    (None, Some(entry)) if entry.sender_fault() => Err(SendError::Refused {
+                        code: entry.code().to_owned(),
+                    }),
+                    (None, Some(entry)) => Err(SendError::Unavailable {
+                        code: entry.code().to_owned(),
+                    }),
+                    (None, None) => Err(SendError::Unavailable {
+                        code: "Unanswered".to_owned(),
+                    }),
                 };
                 (*position, outcome)
             })
@@ -181,7 +199,10 @@ impl SqsQueues {
 
     /// A random pause up to the doubled limit ("full jitter"), so that instances do not march in step.
     fn pause_before(&self, attempt: u32) -> Duration {
-        let doubled = self.limits.first_pause_ms.saturating_mul(1 << (attempt - 1).min(16));
+        let doubled = self
+            .limits
+            .first_pause_ms
+            .saturating_mul(1 << (attempt - 1).min(16));
         let longest = doubled.min(self.limits.longest_pause_ms).max(1);
         let random = getrandom::u64().unwrap_or(longest);
         Duration::from_millis(random % longest + 1)
@@ -295,22 +316,24 @@ impl SqsQueues {
             .await
             .map_err(|error| request_error(&error))?;
         let count = |name: &QueueAttributeName| {
-            let text = output.attributes().and_then(|attributes| attributes.get(name));
+            let text = output
+                .attributes()
+                .and_then(|attributes| attributes.get(name));
             text.and_then(|text| text.parse().ok()).unwrap_or(0)
         };
         let [visible, in_flight, delayed] = names.each_ref().map(count);
-        Ok(QueueCounts { visible, in_flight, delayed })
+        Ok(QueueCounts {
+            visible,
+            in_flight,
+            delayed,
+        })
     }
 
     /// See [`crate::Queues::redrive`].
     ///
     /// # Errors
     /// [`QueueError`] when SQS refuses the request or is not reached.
-    pub async fn redrive(
-        &self,
-        dead_letter_url: &str,
-        source_url: &str,
-    ) -> Result<(), QueueError> {
+    pub async fn redrive(&self, dead_letter_url: &str, source_url: &str) -> Result<(), QueueError> {
         let source_arn = self.arn(dead_letter_url).await?;
         let destination_arn = self.arn(source_url).await?;
         self.client
@@ -335,7 +358,9 @@ impl SqsQueues {
             .map_err(|error| request_error(&error))?;
         let attributes = output.attributes();
         let arn = attributes.and_then(|attributes| attributes.get(&QueueAttributeName::QueueArn));
-        arn.cloned().ok_or_else(|| QueueError::Refused { code: "QueueArnMissing".to_owned() })
+        arn.cloned().ok_or_else(|| QueueError::Refused {
+            code: "QueueArnMissing".to_owned(),
+        })
     }
 }
 
@@ -348,21 +373,34 @@ fn entry(
         .message_body(&message.body)
         .set_message_group_id(message.group_id.clone())
         .set_message_deduplication_id(message.deduplication_id.clone())
-        .set_delay_seconds(message.delay_seconds.and_then(|seconds| i32::try_from(seconds).ok()))
+        .set_delay_seconds(
+            message
+                .delay_seconds
+                .and_then(|seconds| i32::try_from(seconds).ok()),
+        )
         .build()
         .map_err(|_| SendError::Queue(incomplete()))
 }
 
 /// A required field was left out of a request; the builders above set all of them.
 fn incomplete() -> QueueError {
-    QueueError::Refused { code: "IncompleteRequest".to_owned() }
+    QueueError::Refused {
+        code: "IncompleteRequest".to_owned(),
+    }
 }
 
 fn received(message: &Message) -> ReceivedMessage {
     let attribute = |name: &MessageSystemAttributeName| {
-        message.attributes().and_then(|attributes| attributes.get(name)).cloned()
+        message
+            .attributes()
+            .and_then(|attributes| attributes.get(name))
+            .cloned()
     };
-    let number = |name| attribute(&name).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    let number = |name| {
+        attribute(&name)
+            .and_then(|text| text.parse::<i64>().ok())
+            .unwrap_or(0)
+    };
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     ReceivedMessage {
         message_id: text(message.message_id()),
@@ -401,12 +439,20 @@ where
                 QueueError::Unavailable { code }
             }
         }
-        SdkError::TimeoutError(_) => QueueError::Unavailable { code: "Timeout".to_owned() },
-        SdkError::DispatchFailure(_) => QueueError::Unavailable { code: "Connection".to_owned() },
-        SdkError::ResponseError(_) => QueueError::Unavailable { code: "Response".to_owned() },
-        SdkError::ConstructionFailure(_) => {
-            QueueError::Refused { code: "IncompleteRequest".to_owned() }
-        }
-        _ => QueueError::Unavailable { code: code.unwrap_or_else(|| "Unknown".to_owned()) },
+        SdkError::TimeoutError(_) => QueueError::Unavailable {
+            code: "Timeout".to_owned(),
+        },
+        SdkError::DispatchFailure(_) => QueueError::Unavailable {
+            code: "Connection".to_owned(),
+        },
+        SdkError::ResponseError(_) => QueueError::Unavailable {
+            code: "Response".to_owned(),
+        },
+        SdkError::ConstructionFailure(_) => QueueError::Refused {
+            code: "IncompleteRequest".to_owned(),
+        },
+        _ => QueueError::Unavailable {
+            code: code.unwrap_or_else(|| "Unknown".to_owned()),
+        },
     }
 }

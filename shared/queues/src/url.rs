@@ -14,7 +14,9 @@ pub fn embedded_queue_url(name: &str) -> String {
 /// The queue's name in an embedded address; `None` for any other address.
 #[must_use]
 pub fn embedded_queue_name(queue_url: &str) -> Option<&str> {
-    queue_url.strip_prefix(EMBEDDED_SCHEME).filter(|name| !name.is_empty() && !name.contains('/'))
+    queue_url
+        .strip_prefix(EMBEDDED_SCHEME)
+        .filter(|name| !name.is_empty() && !name.contains('/'))
 }
 
 /// Whether the address names a FIFO queue: on SQS the name says it by its ending.
@@ -44,15 +46,24 @@ mod tests {
 
     #[test]
     fn an_embedded_address_gives_its_name_back() {
-        assert_eq!(embedded_queue_name(&embedded_queue_url("Pedidos.fifo")), Some("Pedidos.fifo"));
+        assert_eq!(
+            embedded_queue_name(&embedded_queue_url("Pedidos.fifo")),
+            Some("Pedidos.fifo")
+        );
         assert_eq!(embedded_queue_name("feira://queues/"), None);
         assert_eq!(embedded_queue_name("feira://queues/a/b"), None);
-        assert_eq!(embedded_queue_name("https://sqs.us-east-1.amazonaws.com/1/a"), None);
+        assert_eq!(
+            embedded_queue_name("https://sqs.us-east-1.amazonaws.com/1/a"),
+            None
+        );
     }
 
     #[test]
     fn sqs_never_takes_an_embedded_address() {
-        assert!(matches!(require_sqs("feira://queues/a"), Err(QueueError::EmbeddedRefused)));
+        assert!(matches!(
+            require_sqs("feira://queues/a"),
+            Err(QueueError::EmbeddedRefused)
+        ));
         assert!(matches!(require_sqs("a"), Err(QueueError::NotAQueueUrl)));
         assert!(require_sqs("https://sqs.us-east-1.amazonaws.com/1/a").is_ok());
     }

@@ -72,8 +72,13 @@ impl DatabaseUrl {
     /// # Errors
     /// [`DatabaseUrlError`] with what is wrong; it quotes nothing of the URL.
     pub fn parse(url: &str) -> Result<Self, DatabaseUrlError> {
-        let (scheme, rest) = url.trim().split_once("://").ok_or(DatabaseUrlError::Scheme)?;
-        let dialect = scheme.split_once('+').map_or(scheme, |(dialect, _driver)| dialect);
+        let (scheme, rest) = url
+            .trim()
+            .split_once("://")
+            .ok_or(DatabaseUrlError::Scheme)?;
+        let dialect = scheme
+            .split_once('+')
+            .map_or(scheme, |(dialect, _driver)| dialect);
         match dialect.to_ascii_lowercase().as_str() {
             "mysql" | "mariadb" => MySqlAddress::parse(rest).map(Self::MySql),
             "sqlite" => parse_sqlite(rest).map(Self::Sqlite),
@@ -113,10 +118,13 @@ impl MySqlAddress {
         if database.is_empty() || database.contains('/') {
             return Err(DatabaseUrlError::Database);
         }
-        let parameters = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode(name)?, decode(value)?))
-        });
+        let parameters = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                Ok((decode(name)?, decode(value)?))
+            });
         Ok(Self {
             host: host.to_owned(),
             port,
@@ -160,7 +168,10 @@ impl MySqlAddress {
     /// A parameter after the `?`, such as `ssl_ca`.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        let found = self.parameters.iter().find(|(candidate, _)| candidate == name);
+        let found = self
+            .parameters
+            .iter()
+            .find(|(candidate, _)| candidate == name);
         found.map(|(_, value)| value.as_str())
     }
 
@@ -192,13 +203,18 @@ impl std::fmt::Debug for MySqlAddress {
 /// SQLAlchemy ends the password at the first `@`. Where more follow before the `?`, that reading
 /// would leave an `@` in the host or the database's name, so the last of them is meant.
 fn split_userinfo(rest: &str) -> (&str, &str) {
-    let Some((first, tail)) = rest.split_once('@') else { return ("", rest) };
+    let Some((first, tail)) = rest.split_once('@') else {
+        return ("", rest);
+    };
     let before_query = tail.split_once('?').map_or(tail, |(before, _query)| before);
     match before_query.rfind('@') {
         None => (first, tail),
         Some(last) => {
             let end = first.len() + 1 + last;
-            (rest.get(..end).unwrap_or(first), rest.get(end + 1..).unwrap_or(tail))
+            (
+                rest.get(..end).unwrap_or(first),
+                rest.get(end + 1..).unwrap_or(tail),
+            )
         }
     }
 }
@@ -220,12 +236,18 @@ fn split_host(authority: &str) -> Result<(&str, u16), DatabaseUrlError> {
         None | Some("") => DEFAULT_PORT,
         Some(text) => text.parse().map_err(|_| DatabaseUrlError::Port)?,
     };
-    if port == 0 { Err(DatabaseUrlError::Port) } else { Ok((host, port)) }
+    if port == 0 {
+        Err(DatabaseUrlError::Port)
+    } else {
+        Ok((host, port))
+    }
 }
 
 /// Decodes as Python's `unquote` does: `%` before anything but two hex digits stands for itself.
 fn decode(text: &str) -> Result<String, DatabaseUrlError> {
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| DatabaseUrlError::Encoding)?;
+    let decoded = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| DatabaseUrlError::Encoding)?;
     Ok(decoded.into_owned())
 }
 

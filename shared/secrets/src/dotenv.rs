@@ -18,7 +18,9 @@ pub(crate) fn parse(
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let line = text.len() - rest.len();
-        let broken = || Problem::DotenvBroken { line: line_number(text, line) };
+        let broken = || Problem::DotenvBroken {
+            line: line_number(text, line),
+        };
         let (setting, after) = read_line(rest).ok_or_else(broken)?;
         if let Some((name, value)) = setting {
             let value = interpolate(&value, &values, process);
@@ -64,7 +66,9 @@ fn read_name(rest: &str) -> Option<(String, &str)> {
         let (name, rest) = quoted.split_once('\'')?;
         return (!name.is_empty()).then(|| (name.to_owned(), rest));
     }
-    let end = rest.find(|c: char| c == '=' || c == '#' || c.is_whitespace()).unwrap_or(rest.len());
+    let end = rest
+        .find(|c: char| c == '=' || c == '#' || c.is_whitespace())
+        .unwrap_or(rest.len());
     let (name, rest) = rest.split_at_checked(end)?;
     (!name.is_empty()).then(|| (name.to_owned(), rest))
 }
@@ -108,10 +112,14 @@ fn unescape(character: char, quote: char) -> Option<char> {
 /// The rest of the line without a comment, which begins with a blank and `#`.
 fn unquoted(rest: &str) -> String {
     let line = rest.split(['\r', '\n']).next().unwrap_or(rest);
-    let comment = line.char_indices().zip(line.chars().skip(1)).find_map(|((at, this), next)| {
-        (this.is_whitespace() && next == '#').then_some(at)
-    });
-    line.get(..comment.unwrap_or(line.len())).unwrap_or(line).trim_end().to_owned()
+    let comment = line
+        .char_indices()
+        .zip(line.chars().skip(1))
+        .find_map(|((at, this), next)| (this.is_whitespace() && next == '#').then_some(at));
+    line.get(..comment.unwrap_or(line.len()))
+        .unwrap_or(line)
+        .trim_end()
+        .to_owned()
 }
 
 fn skip_blanks(rest: &str) -> &str {
@@ -119,7 +127,9 @@ fn skip_blanks(rest: &str) -> &str {
 }
 
 fn after_line(rest: &str) -> &str {
-    rest.find(['\r', '\n']).and_then(|end| rest.get(end..)).unwrap_or("")
+    rest.find(['\r', '\n'])
+        .and_then(|end| rest.get(end..))
+        .unwrap_or("")
 }
 
 /// After a value only blanks and a comment may follow.
@@ -140,10 +150,14 @@ fn interpolate(
     let mut result = String::new();
     let mut rest = value;
     while let Some((before, after)) = rest.split_once("${") {
-        let Some((inside, after)) = after.split_once('}') else { break };
+        let Some((inside, after)) = after.split_once('}') else {
+            break;
+        };
         result.push_str(before);
         let (name, default) = inside.split_once(":-").unwrap_or((inside, ""));
-        let known = process.get(name).or_else(|| earlier.get(name).map(String::as_str));
+        let known = process
+            .get(name)
+            .or_else(|| earlier.get(name).map(String::as_str));
         result.push_str(known.unwrap_or(default));
         rest = after;
     }
@@ -182,7 +196,10 @@ mod tests {
         assert_eq!(values["E"], "pa$$word#1$A");
         assert_eq!(values["F"], "");
         assert!(!values.contains_key("G"));
-        assert_eq!(values["H"], "mysql+aiomysql://u:p%40@db.interno:3306/feiraplain");
+        assert_eq!(
+            values["H"],
+            "mysql+aiomysql://u:p%40@db.interno:3306/feiraplain"
+        );
         assert_eq!(values["I"], "1");
     }
 
@@ -193,7 +210,11 @@ mod tests {
 
     #[test]
     fn a_broken_line_is_named_by_its_number() {
-        for (text, line) in [("A=1\nB='open\nC=2\n", 2), ("A=1\n\n=3\n", 3), ("A=\"x\" y\n", 1)] {
+        for (text, line) in [
+            ("A=1\nB='open\nC=2\n", 2),
+            ("A=1\n\n=3\n", 3),
+            ("A=\"x\" y\n", 1),
+        ] {
             let error = parse(text, &ProcessEnvironment::default()).unwrap_err();
             assert_eq!(error, Problem::DotenvBroken { line }, "{text:?}");
         }

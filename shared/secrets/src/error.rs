@@ -121,7 +121,9 @@ pub enum Problem {
         line: usize,
     },
     /// A key is no base64 or too short.
-    #[error("{key} must be at least {MIN_KEY_BYTES} random bytes in base64 (openssl rand -base64 32).")]
+    #[error(
+        "{key} must be at least {MIN_KEY_BYTES} random bytes in base64 (openssl rand -base64 32)."
+    )]
     KeyTooWeak {
         /// Which key.
         key: &'static str,

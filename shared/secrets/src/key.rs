@@ -62,7 +62,11 @@ pub struct Key {
 
 impl Key {
     const fn new(name: &'static str, secret: SecretName, shape: Shape) -> Self {
-        Self { name, secret, shape }
+        Self {
+            name,
+            secret,
+            shape,
+        }
     }
 }
 
@@ -80,13 +84,11 @@ pub mod keys {
     pub const DATABASE_URL_LIVE: Key =
         Key::new("DATABASE_URL_LIVE", SecretName::App, Shape::DatabaseUrl);
     /// Signs the click cookie and the `ref` parameter.
-    pub const REF_SIGNING_KEY: Key =
-        Key::new("REF_SIGNING_KEY", SecretName::App, Shape::KeyBytes);
+    pub const REF_SIGNING_KEY: Key = Key::new("REF_SIGNING_KEY", SecretName::App, Shape::KeyBytes);
     /// HMAC key of visitor ids.
     pub const PSEUDONYM_KEY: Key = Key::new("PSEUDONYM_KEY", SecretName::App, Shape::KeyBytes);
     /// Seals messages that cannot be read, so that dead letters show no value.
-    pub const DEAD_LETTER_KEY: Key =
-        Key::new("DEAD_LETTER_KEY", SecretName::App, Shape::KeyBytes);
+    pub const DEAD_LETTER_KEY: Key = Key::new("DEAD_LETTER_KEY", SecretName::App, Shape::KeyBytes);
     /// Bearer token of the company's own system of completed trips, where there is one.
     pub const COMPLETED_TRIPS_TOKEN: Key =
         Key::new("COMPLETED_TRIPS_TOKEN", SecretName::App, Shape::Text);

@@ -56,17 +56,15 @@ impl Secrets {
         let mut problems = Vec::new();
         let environment = match (stage, source) {
             (Stage::Dev, Source::Dotenv) => None,
-            (Stage::Prod, Source::SecretsManager(_)) => {
-                Environment::of(process).map_err(|problem| problems.push(problem)).ok()
-            }
+            (Stage::Prod, Source::SecretsManager(_)) => Environment::of(process)
+                .map_err(|problem| problems.push(problem))
+                .ok(),
             _ => return Err(Problem::WrongSource.into()),
         };
         let wanted = wanted(stage, environment, needs);
         let found = match source {
             Source::Dotenv => from_dotenv(process, &wanted, &mut problems),
-            Source::SecretsManager(sdk) => {
-                from_manager(process, sdk, &wanted, &mut problems).await
-            }
+            Source::SecretsManager(sdk) => from_manager(process, sdk, &wanted, &mut problems).await,
         };
         let mut secrets = Self {
             stage,
@@ -77,7 +75,9 @@ impl Secrets {
         };
         for Wanted { key, .. } in &wanted {
             if let Some(value) = found.get(key.name) {
-                secrets.take(*key, value).unwrap_or_else(|problem| problems.push(problem));
+                secrets
+                    .take(*key, value)
+                    .unwrap_or_else(|problem| problems.push(problem));
             }
         }
         if stage == Stage::Dev
@@ -92,7 +92,11 @@ impl Secrets {
                 None => problems.push(Problem::StateDirUnset),
             }
         }
-        if problems.is_empty() { Ok(secrets) } else { Err(SettingsError::new(problems)) }
+        if problems.is_empty() {
+            Ok(secrets)
+        } else {
+            Err(SettingsError::new(problems))
+        }
     }
 
     fn take(&mut self, key: Key, value: &str) -> Result<(), Problem> {
@@ -106,7 +110,10 @@ impl Secrets {
                 self.key_bytes.insert(key.name, bytes);
             }
             Shape::DatabaseUrl => {
-                let wrong = |reason| Problem::DatabaseUrl { key: key.name, reason };
+                let wrong = |reason| Problem::DatabaseUrl {
+                    key: key.name,
+                    reason,
+                };
                 let url = DatabaseUrl::parse(value).map_err(wrong)?;
                 if self.stage == Stage::Prod && matches!(url, DatabaseUrl::Sqlite(_)) {
                     return Err(wrong(DatabaseUrlError::SqliteInProd));
@@ -134,7 +141,9 @@ impl Secrets {
     /// # Errors
     /// [`Problem::NotDeclared`] when [`Need::Database`] is not among the function's needs.
     pub fn database(&self) -> Result<&DatabaseUrl, Problem> {
-        self.database.as_ref().ok_or(Problem::NotDeclared { key: "DATABASE_URL" })
+        self.database.as_ref().ok_or(Problem::NotDeclared {
+            key: "DATABASE_URL",
+        })
     }
 
     /// A required text.
@@ -142,7 +151,9 @@ impl Secrets {
     /// # Errors
     /// [`Problem::NotDeclared`] when the key is not among the function's needs.
     pub fn text(&self, key: Key) -> Result<&Secret, Problem> {
-        self.texts.get(key.name).ok_or(Problem::NotDeclared { key: key.name })
+        self.texts
+            .get(key.name)
+            .ok_or(Problem::NotDeclared { key: key.name })
     }
 
     /// An optional text, where it is there.
@@ -156,27 +167,40 @@ impl Secrets {
     /// # Errors
     /// [`Problem::NotDeclared`] when the key is not among the function's needs.
     pub fn key_bytes(&self, key: Key) -> Result<&KeyBytes, Problem> {
-        self.key_bytes.get(key.name).ok_or(Problem::NotDeclared { key: key.name })
+        self.key_bytes
+            .get(key.name)
+            .ok_or(Problem::NotDeclared { key: key.name })
     }
 }
 
 /// The declared keys, the database's being chosen by STAGE and ENVIRONMENT.
 fn wanted(stage: Stage, environment: Option<Environment>, needs: &[Need]) -> Vec<Wanted> {
     let database = match (stage, environment) {
-        (Stage::Dev, _) => Some(Wanted { key: keys::DATABASE_URL_LOCAL, required: false }),
-        (Stage::Prod, Some(Environment::Development)) => {
-            Some(Wanted { key: keys::DATABASE_URL_DEV, required: true })
-        }
-        (Stage::Prod, Some(Environment::Production)) => {
-            Some(Wanted { key: keys::DATABASE_URL_LIVE, required: true })
-        }
+        (Stage::Dev, _) => Some(Wanted {
+            key: keys::DATABASE_URL_LOCAL,
+            required: false,
+        }),
+        (Stage::Prod, Some(Environment::Development)) => Some(Wanted {
+            key: keys::DATABASE_URL_DEV,
+            required: true,
+        }),
+        (Stage::Prod, Some(Environment::Production)) => Some(Wanted {
+            key: keys::DATABASE_URL_LIVE,
+            required: true,
+        }),
         // Told as a problem of ENVIRONMENT itself.
         (Stage::Prod, None) => None,
     };
     let of_need = |need: &Need| match need {
         Need::Database => database,
-        Need::Required(key) => Some(Wanted { key: *key, required: true }),
-        Need::Optional(key) => Some(Wanted { key: *key, required: false }),
+        Need::Required(key) => Some(Wanted {
+            key: *key,
+            required: true,
+        }),
+        Need::Optional(key) => Some(Wanted {
+            key: *key,
+            required: false,
+        }),
     };
     needs.iter().filter_map(of_need).collect()
 }
@@ -197,7 +221,11 @@ fn from_dotenv(
     let mut missing = Vec::new();
     for Wanted { key, required } in wanted {
         let in_file = file.get(key.name).map(String::as_str);
-        match process.get(key.name).or(in_file).filter(|value| !value.trim().is_empty()) {
+        match process
+            .get(key.name)
+            .or(in_file)
+            .filter(|value| !value.trim().is_empty())
+        {
             Some(value) => {
                 found.insert(key.name, value.to_owned());
             }
@@ -215,8 +243,9 @@ fn read_dotenv(
     path: &str,
     process: &ProcessEnvironment,
 ) -> Result<BTreeMap<String, String>, Problem> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Problem::DotenvUnreadable { kind: error.kind().to_string() })?;
+    let text = std::fs::read_to_string(path).map_err(|error| Problem::DotenvUnreadable {
+        kind: error.kind().to_string(),
+    })?;
     dotenv::parse(&text, process)
 }
 
@@ -248,11 +277,17 @@ async fn from_manager(
                 }
                 None | Some(Value::Null | Value::String(_)) if *required => missing.push(key.name),
                 None | Some(Value::Null | Value::String(_)) => {}
-                Some(_) => problems.push(Problem::ValueNotText { key: key.name, secret }),
+                Some(_) => problems.push(Problem::ValueNotText {
+                    key: key.name,
+                    secret,
+                }),
             }
         }
         if !missing.is_empty() {
-            problems.push(Problem::MissingInSecret { secret, keys: missing });
+            problems.push(Problem::MissingInSecret {
+                secret,
+                keys: missing,
+            });
         }
     }
     found

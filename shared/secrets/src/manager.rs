@@ -17,9 +17,12 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Builds the client; it is needed at the cold start only.
 pub(crate) fn client(sdk: &SdkConfig) -> Client {
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
-    let config =
-        aws_sdk_secretsmanager::config::Builder::from(sdk).timeout_config(timeouts).build();
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
+    let config = aws_sdk_secretsmanager::config::Builder::from(sdk)
+        .timeout_config(timeouts)
+        .build();
     Client::from_conf(config)
 }
 
@@ -29,13 +32,18 @@ pub(crate) async fn read(
     process: &ProcessEnvironment,
     secret: SecretName,
 ) -> Result<Map<String, Value>, Problem> {
-    let id = process.get(secret.id_variable()).ok_or(Problem::SecretIdUnset(secret))?;
+    let id = process
+        .get(secret.id_variable())
+        .ok_or(Problem::SecretIdUnset(secret))?;
     let output = client
         .get_secret_value()
         .secret_id(id)
         .send()
         .await
-        .map_err(|error| Problem::SecretUnreadable { secret, code: code(&error) })?;
+        .map_err(|error| Problem::SecretUnreadable {
+            secret,
+            code: code(&error),
+        })?;
     let text = output.secret_string().unwrap_or_default();
     serde_json::from_str(text).map_err(|error| Problem::SecretNotJson {
         secret,

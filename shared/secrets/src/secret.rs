@@ -86,6 +86,9 @@ mod tests {
             assert_eq!(KeyBytes::from_base64(&text).unwrap().expose(), bytes);
         }
         assert_eq!(KeyBytes::from_base64("c2hvcnQ="), None);
-        assert_eq!(KeyBytes::from_base64("no base64 at all, but long enough to be one"), None);
+        assert_eq!(
+            KeyBytes::from_base64("no base64 at all, but long enough to be one"),
+            None
+        );
     }
 }

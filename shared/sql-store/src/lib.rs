@@ -7,6 +7,7 @@ pub mod connection;
 pub mod entropy;
 pub mod error;
 pub mod handled;
+pub mod housekeeping;
 pub mod idempotency;
 pub mod jobs;
 pub mod mgm;

@@ -134,19 +134,18 @@ struct ShardRow {
     shard: i32,
 }
 
-/// Shards that have something to send.
+/// Shards that have something of these types to send.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn waiting_shards(store: &Store) -> Result<Vec<u32>, StoreError> {
+pub async fn waiting_shards(store: &Store, types: &[&str]) -> Result<Vec<u32>, StoreError> {
+    let sql = format!(
+        "SELECT DISTINCT shard FROM outbox WHERE event_type IN {} ORDER BY shard",
+        placeholders(1, types.len())
+    );
     store
         .transact(async |tx: &Tx| {
-            let rows: Vec<ShardRow> = tx
-                .all(
-                    "SELECT DISTINCT shard FROM outbox ORDER BY shard",
-                    values![],
-                )
-                .await?;
+            let rows: Vec<ShardRow> = tx.all(&sql, texts(types)).await?;
             Ok(rows
                 .iter()
                 .filter_map(|row| u32::try_from(row.shard).ok())
@@ -155,25 +154,50 @@ pub async fn waiting_shards(store: &Store) -> Result<Vec<u32>, StoreError> {
         .await
 }
 
-/// Unsent events of a shard: whole keys, each in the order of its versions, oldest keys first.
-/// There is no "id greater than the last", since commits overtake each other.
+/// How many events have a type that is none of these: nobody would ever send them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unrouted(store: &Store, types: &[&str]) -> Result<i64, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        events: i64,
+    }
+    let sql = format!(
+        "SELECT COUNT(*) AS events FROM outbox WHERE event_type NOT IN {}",
+        placeholders(1, types.len())
+    );
+    store
+        .transact(async |tx: &Tx| {
+            let row: Option<Row> = tx.one(&sql, texts(types)).await?;
+            Ok(row.map_or(0, |row| row.events))
+        })
+        .await
+}
+
+/// Unsent events of a shard and of these types: whole keys, each in the order of its versions,
+/// oldest keys first. There is no "id greater than the last", since commits overtake each other.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn unsent(
     store: &Store,
     shard: u32,
+    types: &[&str],
     limit: u32,
 ) -> Result<Vec<OutgoingEvent>, StoreError> {
+    const COLUMNS: &str = "id, event_type, aggregate_key, version, payload, created_ms";
+    let of_types = placeholders(1, types.len());
+    let oldest_sql = format!(
+        "SELECT {COLUMNS} FROM outbox WHERE shard = ? AND event_type IN {of_types} \
+         ORDER BY created_ms, id LIMIT ?"
+    );
     store
         .transact(async |tx: &Tx| {
-            let oldest: Vec<OutgoingEvent> = tx
-                .all(
-                    "SELECT id, event_type, aggregate_key, version, payload, created_ms \
-                     FROM outbox WHERE shard = ? ORDER BY created_ms, id LIMIT ?",
-                    values![shard, limit],
-                )
-                .await?;
+            let mut values = values![shard];
+            values.extend(texts(types));
+            values.push(limit.into());
+            let oldest: Vec<OutgoingEvent> = tx.all(&oldest_sql, values).await?;
             let mut order = BTreeMap::new();
             for event in &oldest {
                 let next = order.len();
@@ -183,17 +207,22 @@ pub async fn unsent(
                 return Ok(oldest);
             }
             let sql = format!(
-                "SELECT id, event_type, aggregate_key, version, payload, created_ms FROM outbox \
-                 WHERE shard = ? AND aggregate_key IN {} ORDER BY aggregate_key, version",
+                "SELECT {COLUMNS} FROM outbox WHERE shard = ? AND event_type IN {of_types} \
+                 AND aggregate_key IN {} ORDER BY aggregate_key, version",
                 placeholders(1, order.len())
             );
-            let mut keys = values![shard];
-            keys.extend(order.keys().map(|key| crate::Value::from(key.as_str())));
-            let mut events: Vec<OutgoingEvent> = tx.all(&sql, keys).await?;
+            let mut values = values![shard];
+            values.extend(texts(types));
+            values.extend(order.keys().map(|key| crate::Value::from(key.as_str())));
+            let mut events: Vec<OutgoingEvent> = tx.all(&sql, values).await?;
             events.sort_by_key(|event| (order.get(&event.aggregate_key).copied(), event.version));
             Ok(events)
         })
         .await
+}
+
+fn texts(texts: &[&str]) -> Vec<crate::Value> {
+    texts.iter().map(|text| crate::Value::from(*text)).collect()
 }
 
 /// Forgets events that were sent. A crash before this sends them again, with the same ids.

@@ -1,1 +1,7 @@
-//! Domain events from the outbox to queues.
+//! Domain events from the outbox to their queues, in order per aggregate (DESIGN §3.2).
+
+mod publish;
+mod routes;
+
+pub use publish::{PublishOutbox, Published};
+pub use routes::{EventRoutes, RoutesError};

@@ -81,7 +81,9 @@ impl QueueRow {
             .one(connection)
             .await
             .map_err(file_error)?
-            .ok_or_else(|| QueueError::UnknownQueue { name: name.to_owned() })
+            .ok_or_else(|| QueueError::UnknownQueue {
+                name: name.to_owned(),
+            })
     }
 }
 
@@ -97,7 +99,10 @@ impl EmbeddedQueues {
         for queue in queues {
             match QueueRow::load(&transaction, &queue.name).await {
                 Ok(row) if (row.fifo == 1) != queue.fifo => {
-                    return Err(invalid(queue, "a queue cannot change between standard and FIFO"));
+                    return Err(invalid(
+                        queue,
+                        "a queue cannot change between standard and FIFO",
+                    ));
                 }
                 Ok(_) | Err(QueueError::UnknownQueue { .. }) => {}
                 Err(error) => return Err(error),
@@ -119,8 +124,12 @@ impl EmbeddedQueues {
                     i64::from(queue.fifo).into(),
                     i64::from(queue.deduplicates_content).into(),
                     i64::from(queue.visibility_seconds).into(),
-                    redrive.map(|redrive| i64::from(redrive.maximum_receives)).into(),
-                    redrive.map(|redrive| redrive.dead_letter_queue.clone()).into(),
+                    redrive
+                        .map(|redrive| i64::from(redrive.maximum_receives))
+                        .into(),
+                    redrive
+                        .map(|redrive| redrive.dead_letter_queue.clone())
+                        .into(),
                     i64::from(queue.retention_seconds).into(),
                     i64::from(queue.delay_seconds).into(),
                 ],
@@ -132,24 +141,43 @@ impl EmbeddedQueues {
 }
 
 fn check_definitions(queues: &[QueueDefinition]) -> Result<(), QueueError> {
-    let by_name: BTreeMap<&str, &QueueDefinition> =
-        queues.iter().map(|queue| (queue.name.as_str(), queue)).collect();
+    let by_name: BTreeMap<&str, &QueueDefinition> = queues
+        .iter()
+        .map(|queue| (queue.name.as_str(), queue))
+        .collect();
     for queue in queues {
         let well_named = !queue.name.is_empty()
             && queue.name.len() <= 80
-            && queue.name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+            && queue
+                .name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         if !well_named {
-            return Err(invalid(queue, "a name has 1 to 80 letters, digits, hyphens, underscores"));
+            return Err(invalid(
+                queue,
+                "a name has 1 to 80 letters, digits, hyphens, underscores",
+            ));
         }
         if queue.fifo != queue.name.ends_with(".fifo") {
-            return Err(invalid(queue, "the name of a FIFO queue, and of no other, ends in .fifo"));
+            return Err(invalid(
+                queue,
+                "the name of a FIFO queue, and of no other, ends in .fifo",
+            ));
         }
         if queue.visibility_seconds > 43_200 || queue.delay_seconds > 900 {
-            return Err(invalid(queue, "visibility is at most 43200 s and delay at most 900 s"));
+            return Err(invalid(
+                queue,
+                "visibility is at most 43200 s and delay at most 900 s",
+            ));
         }
-        let Some(redrive) = &queue.redrive else { continue };
+        let Some(redrive) = &queue.redrive else {
+            continue;
+        };
         if redrive.maximum_receives == 0 || redrive.dead_letter_queue == queue.name {
-            return Err(invalid(queue, "redrive needs another queue and at least one receive"));
+            return Err(invalid(
+                queue,
+                "redrive needs another queue and at least one receive",
+            ));
         }
         match by_name.get(redrive.dead_letter_queue.as_str()) {
             None => return Err(invalid(queue, "its dead-letter queue is not defined")),
@@ -163,5 +191,8 @@ fn check_definitions(queues: &[QueueDefinition]) -> Result<(), QueueError> {
 }
 
 fn invalid(queue: &QueueDefinition, reason: &'static str) -> QueueError {
-    QueueError::InvalidDefinition { name: queue.name.clone(), reason }
+    QueueError::InvalidDefinition {
+        name: queue.name.clone(),
+        reason,
+    }
 }

@@ -61,10 +61,16 @@ const TABLES: [&str; 8] = [
 
 /// Opens the file and creates what is missing.
 pub(super) async fn open(path: &Path) -> Result<DatabaseConnection, QueueError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         tokio::fs::create_dir_all(folder)
             .await
-            .map_err(|error| QueueError::File { reason: error.to_string(), busy: false })?;
+            .map_err(|error| QueueError::File {
+                reason: error.to_string(),
+                busy: false,
+            })?;
     }
     let mut attempt = 1;
     loop {
@@ -98,10 +104,18 @@ async fn try_open(path: &Path) -> Result<DatabaseConnection, QueueError> {
         "SELECT name FROM sqlite_master WHERE type = 'index' AND name = 'deduplicacoes_por_envio'",
         [],
     );
-    if connection.query_one_raw(present).await.map_err(file_error)?.is_none() {
+    if connection
+        .query_one_raw(present)
+        .await
+        .map_err(file_error)?
+        .is_none()
+    {
         let transaction = begin_write(&connection).await?;
         for table in TABLES {
-            transaction.execute_unprepared(table).await.map_err(file_error)?;
+            transaction
+                .execute_unprepared(table)
+                .await
+                .map_err(file_error)?;
         }
         transaction.commit().await.map_err(file_error)?;
     }
@@ -118,7 +132,11 @@ pub(super) async fn begin_write(
     };
     let mut attempt = 1;
     loop {
-        match connection.begin_with_options(options).await.map_err(file_error) {
+        match connection
+            .begin_with_options(options)
+            .await
+            .map_err(file_error)
+        {
             Err(QueueError::File { busy: true, .. }) if attempt < BEGIN_ATTEMPTS => attempt += 1,
             outcome => return outcome,
         }
@@ -126,10 +144,7 @@ pub(super) async fn begin_write(
 }
 
 /// A statement with its values.
-pub(super) fn statement(
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Statement {
+pub(super) fn statement(sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
     Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
 }
 
@@ -141,7 +156,10 @@ pub(super) fn file_error(error: DbErr) -> QueueError {
         | DbErr::Query(RuntimeErr::SqlxError(source)) => is_busy(source),
         _ => false,
     };
-    QueueError::File { reason: error.to_string(), busy }
+    QueueError::File {
+        reason: error.to_string(),
+        busy,
+    }
 }
 
 /// SQLITE_BUSY (5) and SQLITE_LOCKED (6) with their extended codes: the low byte tells.

@@ -30,6 +30,8 @@ impl EmbeddedQueues {
     /// # Errors
     /// [`QueueError::File`] when the file cannot be created, opened or is no queue file.
     pub async fn open(path: &Path) -> Result<Self, QueueError> {
-        Ok(Self { connection: file::open(path).await? })
+        Ok(Self {
+            connection: file::open(path).await?,
+        })
     }
 }

@@ -71,8 +71,10 @@ impl EmbeddedQueues {
              FROM mensagens WHERE fila = ?",
             [now_ms.into(), now_ms.into(), now_ms.into(), name.into()],
         );
-        let row =
-            CountsRow::find_by_statement(query).one(&self.connection).await.map_err(file_error)?;
+        let row = CountsRow::find_by_statement(query)
+            .one(&self.connection)
+            .await
+            .map_err(file_error)?;
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
         Ok(row.map_or_else(QueueCounts::default, |row| QueueCounts {
             visible: count(row.visiveis),
@@ -93,7 +95,10 @@ impl EmbeddedQueues {
              FROM mensagens WHERE fila = ? ORDER BY sequencia LIMIT ?",
             [name.into(), i64::from(max).into()],
         );
-        PeekedMessage::find_by_statement(query).all(&self.connection).await.map_err(file_error)
+        PeekedMessage::find_by_statement(query)
+            .all(&self.connection)
+            .await
+            .map_err(file_error)
     }
 
     /// Moves every dead letter that is not in flight to the end of the queue it came from.
@@ -125,7 +130,9 @@ impl EmbeddedQueues {
              ORDER BY sequencia",
             [dead.into(), now_ms.into()],
         );
-        let rows = SequenceRow::find_by_statement(query).all(&transaction).await;
+        let rows = SequenceRow::find_by_statement(query)
+            .all(&transaction)
+            .await;
         let rows = rows.map_err(file_error)?;
         for row in &rows {
             let copy = statement(
@@ -142,8 +149,10 @@ impl EmbeddedQueues {
                 ],
             );
             transaction.execute_raw(copy).await.map_err(file_error)?;
-            let remove =
-                statement("DELETE FROM mensagens WHERE sequencia = ?", [row.sequencia.into()]);
+            let remove = statement(
+                "DELETE FROM mensagens WHERE sequencia = ?",
+                [row.sequencia.into()],
+            );
             transaction.execute_raw(remove).await.map_err(file_error)?;
         }
         transaction.commit().await.map_err(file_error)?;

@@ -56,12 +56,22 @@ impl EmbeddedQueues {
         let wanted = usize::try_from(max.clamp(1, 10)).unwrap_or(1);
         let mut received: Vec<ReceivedMessage> = Vec::with_capacity(wanted);
         loop {
-            let candidates =
-                candidates(&transaction, name, wanted - received.len(), now_ms, &received).await?;
+            let candidates = candidates(
+                &transaction,
+                name,
+                wanted - received.len(),
+                now_ms,
+                &received,
+            )
+            .await?;
             let mut moved = false;
             for row in candidates {
                 match &queue.fila_morta {
-                    Some(dead) if queue.maximo_recebimentos.is_some_and(|m| row.recebimentos >= m) => {
+                    Some(dead)
+                        if queue
+                            .maximo_recebimentos
+                            .is_some_and(|m| row.recebimentos >= m) =>
+                    {
                         bury(&transaction, dead, row.sequencia, now_ms).await?;
                         moved = true;
                     }
@@ -90,11 +100,16 @@ impl EmbeddedQueues {
                         AS visivel",
             [name.into(), name.into(), now_ms.into()],
         );
-        let row =
-            WorkRow::find_by_statement(query).one(&self.connection).await.map_err(file_error)?;
+        let row = WorkRow::find_by_statement(query)
+            .one(&self.connection)
+            .await
+            .map_err(file_error)?;
         let oldest_kept_ms = oldest_kept_ms(queue, now_ms);
         Ok(row.is_some_and(|row| {
-            row.visivel == 1 || row.mais_antiga_ms.is_some_and(|sent_ms| sent_ms < oldest_kept_ms)
+            row.visivel == 1
+                || row
+                    .mais_antiga_ms
+                    .is_some_and(|sent_ms| sent_ms < oldest_kept_ms)
         }))
     }
 
@@ -198,7 +213,11 @@ async fn candidates(
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut values = vec![name.into(), now_ms.into(), now_ms.into()];
-    values.extend(taken.iter().map(|message| message.receipt_handle.as_str().into()));
+    values.extend(
+        taken
+            .iter()
+            .map(|message| message.receipt_handle.as_str().into()),
+    );
     values.push(limit.into());
     MessageRow::find_by_statement(statement(&sql, values))
         .all(transaction)

@@ -64,10 +64,16 @@ impl EmbeddedQueues {
                 break;
             }
             for position in heads {
-                let Some(message) = messages.get(position) else { continue };
+                let Some(message) = messages.get(position) else {
+                    continue;
+                };
                 let sent = match deduplication_id(message, fifo) {
                     Some(id) => send_once(&transaction, name, &queue, message, &id, now_ms).await?,
-                    None => insert(&transaction, name, &queue, message, None, now_ms).await?.0,
+                    None => {
+                        insert(&transaction, name, &queue, message, None, now_ms)
+                            .await?
+                            .0
+                    }
                 };
                 sending.record(position, Ok(sent));
             }
@@ -98,15 +104,25 @@ async fn send_once(
         "SELECT id_mensagem, sequencia FROM deduplicacoes WHERE fila = ? AND deduplicacao = ?",
         [name.into(), deduplication_id.into()],
     );
-    let seen = RememberedRow::find_by_statement(seen).one(transaction).await.map_err(file_error)?;
+    let seen = RememberedRow::find_by_statement(seen)
+        .one(transaction)
+        .await
+        .map_err(file_error)?;
     if let Some(first) = seen {
         return Ok(SentMessage {
             message_id: first.id_mensagem,
             sequence_number: Some(sequence_number(first.sequencia)),
         });
     }
-    let (sent, sequence) =
-        insert(transaction, name, queue, message, Some(deduplication_id), now_ms).await?;
+    let (sent, sequence) = insert(
+        transaction,
+        name,
+        queue,
+        message,
+        Some(deduplication_id),
+        now_ms,
+    )
+    .await?;
     let remember = statement(
         "INSERT INTO deduplicacoes (fila, deduplicacao, enviada_em_ms, id_mensagem, sequencia)
          VALUES (?, ?, ?, ?, ?)",
@@ -118,7 +134,10 @@ async fn send_once(
             sequence.into(),
         ],
     );
-    transaction.execute_raw(remember).await.map_err(file_error)?;
+    transaction
+        .execute_raw(remember)
+        .await
+        .map_err(file_error)?;
     Ok(sent)
 }
 
@@ -147,10 +166,19 @@ async fn insert(
             (now_ms + delay_seconds * 1_000).into(),
         ],
     );
-    let row = SequenceRow::find_by_statement(insert).one(transaction).await.map_err(file_error)?;
+    let row = SequenceRow::find_by_statement(insert)
+        .one(transaction)
+        .await
+        .map_err(file_error)?;
     let sequence = row.map_or(0, |row| row.sequencia);
     let sequence_number = (queue.fifo == 1).then(|| sequence_number(sequence));
-    Ok((SentMessage { message_id, sequence_number }, sequence))
+    Ok((
+        SentMessage {
+            message_id,
+            sequence_number,
+        },
+        sequence,
+    ))
 }
 
 /// SQS's sequence numbers have 20 digits, so that text sorts as the numbers do.
@@ -165,7 +193,10 @@ pub(super) fn random_uuid() -> Result<String, QueueError> {
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let text = hex(&bytes);
     let groups = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
-    let parts: Vec<&str> = groups.iter().filter_map(|(from, to)| text.get(*from..*to)).collect();
+    let parts: Vec<&str> = groups
+        .iter()
+        .filter_map(|(from, to)| text.get(*from..*to))
+        .collect();
     Ok(parts.join("-"))
 }
 
