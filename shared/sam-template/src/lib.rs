@@ -16,6 +16,7 @@
 //! ```
 
 mod attributes;
+mod cron;
 mod document;
 mod error;
 mod expression;
@@ -23,13 +24,16 @@ mod functions;
 mod model;
 mod reader;
 mod resources;
+mod schedule;
 mod template;
 mod triggers;
 
+pub use cron::Cron;
 pub use error::{ResolveError, TemplateError};
 pub use expression::{Expression, Facts, Resolver};
 pub use model::{
     Authorizer, Bucket, Cors, FileTrigger, Function, HttpApi, KafkaKind, PUBLIC, Parameter, Queue,
     QueueMapping, Redrive, Route, Schedule, Statement, TopicMapping,
 };
+pub use schedule::{ScheduleError, ScheduleExpression};
 pub use template::Template;
