@@ -20,6 +20,8 @@ const POLL: Duration = Duration::from_millis(20);
 pub(crate) struct Running {
     name: String,
     child: Child,
+    /// The group's id: the child's, which is its leader.
+    group: Option<u32>,
     ended: bool,
 }
 
@@ -30,9 +32,11 @@ impl Running {
         let child = command
             .spawn()
             .map_err(|error| Failure::new(format!("{name} does not start: {error}")))?;
+        let group = child.id();
         Ok(Self {
             name: name.to_owned(),
             child,
+            group,
             ended: false,
         })
     }
@@ -73,11 +77,12 @@ impl Running {
             }
             thread::sleep(POLL);
         }
+        // Its own children, where they did not follow it.
+        self.signal("KILL");
     }
 
-    /// Signals the group by its id, which is the child's.
     fn signal(&self, signal: &str) {
-        let Some(id) = self.child.id() else { return };
+        let Some(id) = self.group else { return };
         let script = format!("kill -{signal} -{id}");
         // The group may have ended meanwhile: then there is nobody left to signal.
         drop(
