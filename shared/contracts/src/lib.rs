@@ -1,5 +1,7 @@
 //! What crosses the wire: HTTP bodies, messages and events, as the companies name them.
 
+pub mod customers;
 pub mod envelope;
 pub mod fields;
 pub mod mgm;
+pub mod page;

@@ -4,6 +4,7 @@
 //! randomness. Time, ids and random bytes come in as arguments.
 
 pub mod code;
+pub mod customers;
 pub mod identity;
 pub mod jobs;
 pub mod mgm;

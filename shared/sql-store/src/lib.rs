@@ -4,6 +4,7 @@
 //! no statement stands outside this crate, and no rule of the shop stands in it.
 
 pub mod connection;
+pub mod customers;
 pub mod entropy;
 pub mod error;
 pub mod handled;

@@ -7,13 +7,9 @@ use crate::services::{MariaDb, mariadb};
 #[derive(Debug)]
 pub struct TestDatabase {
     url: String,
-    keeper: Keeper,
-}
-
-#[derive(Debug)]
-enum Keeper {
-    Folder(TempDir),
-    Server(MariaDb),
+    label: &'static str,
+    _folder: Option<TempDir>,
+    _server: Option<MariaDb>,
 }
 
 impl TestDatabase {
@@ -26,10 +22,7 @@ impl TestDatabase {
     /// For the message of a failed assertion.
     #[must_use]
     pub const fn label(&self) -> &'static str {
-        match self.keeper {
-            Keeper::Folder(_) => "SQLite",
-            Keeper::Server(_) => "MariaDB",
-        }
+        self.label
     }
 }
 
@@ -42,11 +35,15 @@ pub async fn databases() -> Vec<TestDatabase> {
     let url = format!("sqlite://{}", folder.path().join("banco1.sqlite").display());
     let embedded = TestDatabase {
         url,
-        keeper: Keeper::Folder(folder),
+        label: "SQLite",
+        _folder: Some(folder),
+        _server: None,
     };
     let real = mariadb().await.map(|server| TestDatabase {
         url: server.url().to_owned(),
-        keeper: Keeper::Server(server),
+        label: "MariaDB",
+        _folder: None,
+        _server: Some(server),
     });
     std::iter::once(embedded).chain(real).collect()
 }

@@ -4,6 +4,7 @@
 pub mod attribution;
 pub mod audit;
 pub mod campaign;
+pub mod click;
 pub mod promoter;
 pub mod referral;
 pub mod shop_url;

@@ -1,5 +1,6 @@
 //! Campaigns: opening, changing and listing them, and what an operator asks about their refusals.
 
+use domain::code::ReferralCode;
 use domain::identity::{CampaignId, CustomerId, OrderId};
 use domain::mgm::campaign::{
     AmendError, Amendment, Campaign, CampaignStatus, Commitments, CouponMoment, Discount, Loopback,
@@ -183,6 +184,19 @@ impl CampaignRow {
 pub async fn load(tx: &Tx, id: &CampaignId) -> Result<Option<Campaign>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM campaigns WHERE id = ?");
     let row: Option<CampaignRow> = tx.one(&sql, values![id.as_str()]).await?;
+    row.map(CampaignRow::campaign).transpose()
+}
+
+/// The campaign that a link belongs to, without a lock on its row.
+///
+/// # Errors
+/// When the database fails.
+pub async fn load_by_link(tx: &Tx, code: &ReferralCode) -> Result<Option<Campaign>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM campaigns \
+         WHERE id = (SELECT campaign_id FROM promoters WHERE link_code = ?)"
+    );
+    let row: Option<CampaignRow> = tx.one(&sql, values![code.as_str()]).await?;
     row.map(CampaignRow::campaign).transpose()
 }
 
@@ -401,7 +415,7 @@ pub async fn list(
 
 impl<T> Page<T> {
     /// Of `size + 1` rows asked for, the last only tells that there is more.
-    fn cut(mut rows: Vec<T>, size: u32) -> Self {
+    pub(crate) fn cut(mut rows: Vec<T>, size: u32) -> Self {
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let has_more = rows.len() > size;
         rows.truncate(size);

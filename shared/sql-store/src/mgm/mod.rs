@@ -2,5 +2,8 @@
 
 pub mod audit;
 pub mod campaigns;
+pub mod clicks;
 pub mod events;
+pub mod links;
+pub mod promoters;
 pub mod vouchers;

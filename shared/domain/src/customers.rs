@@ -1,0 +1,190 @@
+//! Customers whose master is another system: which news of one is the newest.
+
+use crate::identity::CustomerId;
+use crate::personal::{Cpf, Email, PersonName, Phone, Region};
+use crate::time::UtcMillis;
+
+/// What the company's system says of a customer. What it does not say is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Profile {
+    /// `nome`.
+    pub name: Option<PersonName>,
+    /// `cpf`.
+    pub cpf: Option<Cpf>,
+    /// `email`.
+    pub email: Option<Email>,
+    /// `telefone`.
+    pub phone: Option<Phone>,
+    /// `regiao`.
+    pub region: Option<Region>,
+    /// Whether the customer agreed to take part in referrals.
+    pub referral_consent: bool,
+}
+
+/// Where in its topic a record lies. Offsets compare within a partition only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The partition.
+    pub partition: i32,
+    /// The offset within the partition.
+    pub offset: i64,
+    /// The record's timestamp, which decides between partitions.
+    pub recorded: UtcMillis,
+}
+
+/// News of a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Whom it is about.
+    pub customer: CustomerId,
+    /// The source's own version (`versao`, else `atualizado_em` in milliseconds), where it has one.
+    pub version: Option<i64>,
+    /// Where it was read.
+    pub place: Place,
+    /// What it says; nothing for a tombstone, which deletes.
+    pub profile: Option<Profile>,
+}
+
+/// What is kept of a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Customer {
+    /// The id.
+    pub id: CustomerId,
+    /// The highest version that was seen, where the source has versions.
+    pub version: Option<i64>,
+    /// Where the newest news was read; nothing for a customer who registered with us.
+    pub place: Option<Place>,
+    /// The profile; nothing for a deleted customer.
+    pub profile: Option<Profile>,
+    /// When we first heard of the customer.
+    pub registered: UtcMillis,
+}
+
+impl News {
+    /// Whether this is newer than what is kept. A version compares with versions; without one, and
+    /// for a tombstone, the place in the topic decides. The same news twice is not newer.
+    #[must_use]
+    pub fn supersedes(&self, kept: &Customer) -> bool {
+        match (self.version, kept.version) {
+            (Some(version), Some(highest)) => version > highest,
+            (Some(_), None) => true,
+            (None, _) => kept.place.is_none_or(|place| self.place.is_after(place)),
+        }
+    }
+
+    /// What is to be kept after this news; nothing when it is old.
+    #[must_use]
+    pub fn applied(self, kept: Option<&Customer>, now: UtcMillis) -> Option<Customer> {
+        if kept.is_some_and(|kept| !self.supersedes(kept)) {
+            return None;
+        }
+        Some(Customer {
+            id: self.customer,
+            version: self.version.max(kept.and_then(|kept| kept.version)),
+            place: Some(self.place),
+            profile: self.profile,
+            registered: kept.map_or(now, |kept| kept.registered),
+        })
+    }
+}
+
+impl Place {
+    fn is_after(self, other: Self) -> bool {
+        if self.partition == other.partition {
+            self.offset > other.offset
+        } else {
+            self.recorded > other.recorded
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UtcMillis = match UtcMillis::new(1_700_000_000_000) {
+        Ok(now) => now,
+        Err(_) => unreachable!(),
+    };
+
+    fn news(version: Option<i64>, offset: i64, profile: Option<Profile>) -> News {
+        News {
+            customer: CustomerId::parse("c1").unwrap(),
+            version,
+            place: Place {
+                partition: 0,
+                offset,
+                recorded: NOW.plus_millis(offset),
+            },
+            profile,
+        }
+    }
+
+    fn some() -> Option<Profile> {
+        Some(Profile::default())
+    }
+
+    #[test]
+    fn the_newest_version_wins_whatever_comes_last() {
+        let kept = news(Some(5), 1, some()).applied(None, NOW).unwrap();
+        assert!(!news(Some(4), 2, some()).supersedes(&kept));
+        assert!(!news(Some(5), 1, some()).supersedes(&kept));
+        assert!(news(Some(6), 0, some()).supersedes(&kept));
+    }
+
+    #[test]
+    fn without_versions_the_offset_decides() {
+        let kept = news(None, 7, some()).applied(None, NOW).unwrap();
+        assert!(!news(None, 7, some()).supersedes(&kept));
+        assert!(!news(None, 6, some()).supersedes(&kept));
+        assert!(news(None, 8, some()).supersedes(&kept));
+    }
+
+    #[test]
+    fn only_a_higher_version_revives_a_deleted_customer() {
+        let kept = news(Some(5), 1, some()).applied(None, NOW).unwrap();
+        let gone = news(None, 2, None)
+            .applied(Some(&kept), NOW.plus_days(1))
+            .unwrap();
+        assert_eq!(
+            (gone.version, &gone.profile, gone.registered),
+            (Some(5), &None, NOW)
+        );
+        assert!(news(Some(5), 3, some()).applied(Some(&gone), NOW).is_none());
+        assert!(news(Some(6), 3, some()).applied(Some(&gone), NOW).is_some());
+        assert!(news(None, 2, None).applied(Some(&gone), NOW).is_none());
+    }
+
+    #[test]
+    fn a_tombstone_that_comes_again_late_deletes_nothing() {
+        let kept = news(Some(6), 3, some()).applied(None, NOW).unwrap();
+        assert!(news(None, 2, None).applied(Some(&kept), NOW).is_none());
+    }
+
+    #[test]
+    fn a_tombstone_of_somebody_unknown_is_remembered() {
+        let gone = news(None, 9, None).applied(None, NOW).unwrap();
+        assert!(news(None, 8, some()).applied(Some(&gone), NOW).is_none());
+        assert!(news(None, 10, some()).applied(Some(&gone), NOW).is_some());
+    }
+
+    #[test]
+    fn between_partitions_the_timestamp_decides() {
+        let kept = news(None, 7, some()).applied(None, NOW).unwrap();
+        let place = |recorded| Place {
+            partition: 1,
+            offset: 0,
+            recorded,
+        };
+        let later = News {
+            place: place(NOW.plus_days(1)),
+            ..news(None, 0, some())
+        };
+        let earlier = News {
+            place: place(NOW),
+            ..news(None, 0, some())
+        };
+        assert!(later.supersedes(&kept));
+        assert!(!earlier.supersedes(&kept));
+    }
+}
