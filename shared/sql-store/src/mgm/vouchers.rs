@@ -3,11 +3,18 @@
 //!
 //! Locks are taken in the order purchases → referrals → vouchers → order_vouchers → campaigns.
 
+pub mod budget;
 mod issue;
+mod list;
 mod place;
 mod record;
+mod redeem;
 mod void;
 
 pub use issue::{Issued, NewVoucher, issue};
+pub use list::{LARGEST_PAGE, Recipient, ShownVoucher, find, of_owner};
 pub use record::{StoredVoucher, order_hold};
-pub use void::{Voided, cancel_of_referral, release_of_order};
+pub use redeem::{
+    Actor, RedeemVoucherError, Reserve, Settle, VoucherKey, commit, release, reserve,
+};
+pub use void::{Voided, bind_arrival_coupon, cancel_of_referral, expire_due, release_of_order};

@@ -284,10 +284,16 @@ struct StatusRow {
 /// # Errors
 /// When the database fails.
 pub async fn order_hold(tx: &Tx, order: &OrderId) -> Result<OrderHold, StoreError> {
-    let sql = format!(
-        "SELECT status FROM purchases WHERE order_id = ?{}",
-        tx.for_update()
-    );
+    hold(tx, order, tx.for_update()).await
+}
+
+/// What the `purchases` row of an order says, without a lock.
+pub(super) async fn order_hold_seen(tx: &Tx, order: &OrderId) -> Result<OrderHold, StoreError> {
+    hold(tx, order, "").await
+}
+
+async fn hold(tx: &Tx, order: &OrderId, lock: &str) -> Result<OrderHold, StoreError> {
+    let sql = format!("SELECT status FROM purchases WHERE order_id = ?{lock}");
     let row: Option<StatusRow> = tx.one(&sql, values![order.as_str()]).await?;
     Ok(match row {
         None => OrderHold::Unknown,

@@ -1,19 +1,21 @@
-//! What happens to vouchers when their referral or their order is void.
+//! What happens to vouchers when their referral or order is void, or their time is over.
 
 use contracts::mgm::events::EventType;
 use domain::{
-    identity::{OrderId, ReferralId},
+    code::ReferralCode,
+    identity::{CustomerId, OrderId, ReferralId},
     mgm::{
         audit::{Details, Event},
-        voucher::{State, Step},
+        voucher::{OrderHold, State, Step},
     },
     money::Centavos,
     time::UtcMillis,
 };
 
 use super::{
-    StoredVoucher,
+    StoredVoucher, budget,
     place::{leave_order, leave_order_of},
+    record::order_hold_seen,
 };
 use crate::{StoreError, Tx, values};
 
@@ -90,4 +92,71 @@ pub async fn release_of_order(tx: &Tx, order: &OrderId, now: UtcMillis) -> Resul
         released += 1;
     }
     Ok(released)
+}
+
+/// Binds the coupon that a friend was given on arrival by this link to the referral that the
+/// friend's purchase made. The caller holds the referral's row. Answers the coupon, whose `held`
+/// tells what the budget holds for it; none when the friend has never reserved one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn bind_arrival_coupon(
+    tx: &Tx,
+    link: &ReferralCode,
+    friend: &CustomerId,
+    referral: &ReferralId,
+    now: UtcMillis,
+) -> Result<Option<StoredVoucher>, StoreError> {
+    let condition = "owner_id = ? AND link_code = ? AND referral_id IS NULL \
+                     AND status IN ('emitido', 'reservado', 'usado') ORDER BY id LIMIT 1";
+    let values = values![friend.as_str(), link.as_str()];
+    let found = StoredVoucher::lock(tx, condition, values)
+        .await?
+        .into_iter()
+        .next();
+    let Some(mut coupon) = found else {
+        return Ok(None);
+    };
+    coupon.referral = Some(referral.clone());
+    let details = Details::new().with("id_indicacao", referral);
+    coupon
+        .save(tx, Event::VoucherBound, details, None, now)
+        .await?;
+    Ok(Some(coupon))
+}
+
+/// Ends the validity of vouchers past their date that no order has, and gives back what they held.
+/// Answers how many; fewer than `limit` means that no more are due.
+///
+/// # Errors
+/// When the database fails.
+pub async fn expire_due(tx: &Tx, limit: u32, now: UtcMillis) -> Result<u32, StoreError> {
+    let condition = "expires_ms <= ? AND (status = 'emitido' OR (status = 'reservado' AND ( \
+         EXISTS (SELECT 1 FROM purchases p WHERE p.order_id = vouchers.order_id \
+         AND p.status IN ('cancelado', 'reembolsado')) OR (reserved_until_ms <= ? \
+         AND NOT EXISTS (SELECT 1 FROM purchases p WHERE p.order_id = vouchers.order_id))))) \
+         ORDER BY expires_ms, id LIMIT ?";
+    let due = StoredVoucher::read(tx, condition, values![now.get(), now.get(), limit]).await?;
+    let mut expired = 0;
+    for id in due.iter().map(|voucher| voucher.id.as_str()) {
+        for mut voucher in StoredVoucher::lock(tx, "id = ?", values![id]).await? {
+            let reserving = match &voucher.state {
+                State::Reserved(held) => order_hold_seen(tx, &held.order).await?,
+                _ => OrderHold::Unknown,
+            };
+            let Step::New(next) = voucher.state.expire(voucher.expires, reserving, now) else {
+                continue;
+            };
+            leave_order_of(tx, &voucher.state).await?;
+            let held = voucher.held;
+            voucher.state = next;
+            let details = Details::new().with("valor", held);
+            voucher
+                .save(tx, Event::VoucherExpired, details, None, now)
+                .await?;
+            budget::give_back(tx, &voucher.campaign, held).await?;
+            expired += 1;
+        }
+    }
+    Ok(expired)
 }
