@@ -1,7 +1,17 @@
 //! Referrals: which purchase through a link becomes one, and what may become of it.
 
-use super::campaign::{Campaign, Closed, CouponMoment};
-use crate::{Invalid, money::Centavos, time::UtcMillis};
+use super::{
+    attribution::Attribution,
+    campaign::{Campaign, Closed, CouponMoment},
+};
+use crate::{
+    Invalid,
+    code::ReferralCode,
+    identity::{CustomerId, OrderId},
+    money::Centavos,
+    orders::OrderStatus,
+    time::UtcMillis,
+};
 
 /// Velocity counts a promoter's referrals in this time before a purchase.
 pub const VELOCITY_SPAN_MS: i64 = 3_600_000;
@@ -99,6 +109,84 @@ impl VoidReason {
         match self {
             Self::Cancelled => "cancelamento",
             Self::Refunded => "reembolso",
+        }
+    }
+}
+
+/// How an order names its link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// By a `ref` that we signed.
+    Signed(Attribution),
+    /// By a `ref` with a wrong signature, which names a link nevertheless.
+    Forged(ReferralCode),
+}
+
+/// An order as the shop's news so far tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The order.
+    pub id: OrderId,
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// How it stands.
+    pub status: OrderStatus,
+    /// The link through which it came.
+    pub claim: Option<Claim>,
+    /// What it cost, once that was told.
+    pub total: Option<Centavos>,
+    /// When it was paid.
+    pub approved: Option<UtcMillis>,
+    /// When the trip ends.
+    pub ends: Option<UtcMillis>,
+}
+
+/// News of an order that name another customer than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the order belongs to another customer")]
+pub struct OtherCustomer;
+
+impl Order {
+    /// What is known after `news`, in whatever order news come: the status only moves on, and the
+    /// first link, total of a paid order and approval stay. A trip's end may move.
+    ///
+    /// # Errors
+    /// [`OtherCustomer`].
+    pub fn merged(self, news: Self) -> Result<Self, OtherCustomer> {
+        if self.customer != news.customer {
+            return Err(OtherCustomer);
+        }
+        let total = if self.approved.is_some() {
+            self.total.or(news.total)
+        } else {
+            news.total.or(self.total)
+        };
+        Ok(Self {
+            id: self.id,
+            customer: self.customer,
+            status: self.status.merged(news.status),
+            claim: self.claim.or(news.claim),
+            total,
+            approved: self.approved.or(news.approved),
+            ends: news.ends.or(self.ends),
+        })
+    }
+
+    /// When it was bought: it was approved, and is or was paid. A cancelled order that was approved
+    /// was a purchase too, whichever news came first.
+    #[must_use]
+    pub fn purchased(&self) -> Option<UtcMillis> {
+        self.approved
+            .filter(|_| self.status != OrderStatus::Pending)
+    }
+
+    /// Why its referral is void, if it is.
+    #[must_use]
+    pub const fn void_reason(&self) -> Option<VoidReason> {
+        match self.status {
+            OrderStatus::Cancelled => Some(VoidReason::Cancelled),
+            OrderStatus::Refunded => Some(VoidReason::Refunded),
+            OrderStatus::Pending | OrderStatus::Paid | OrderStatus::Completed => None,
         }
     }
 }
@@ -557,6 +645,59 @@ mod tests {
         for status in [accepted, completed, rewarded, void] {
             assert_eq!(ReferralStatus::parse(status.as_str()), Ok(status));
         }
+    }
+
+    fn order(status: OrderStatus, claim: Option<Claim>, approved: Option<&str>) -> Order {
+        Order {
+            id: OrderId::parse("p1").unwrap(),
+            customer: CustomerId::parse("c1").unwrap(),
+            status,
+            claim,
+            total: approved.map(|_| reais(100)),
+            approved: approved.map(at),
+            ends: None,
+        }
+    }
+
+    #[test]
+    fn a_cancellation_before_its_purchase_ends_in_the_same_order() {
+        let code = ReferralCode::from_random([1; 11]);
+        let claim = Some(Claim::Signed(Attribution {
+            code,
+            clicked: at("2026-11-18T12:00:00Z"),
+        }));
+        let purchase = order(OrderStatus::Paid, claim, Some("2026-11-20T12:00:00Z"));
+        let cancellation = order(OrderStatus::Cancelled, None, None);
+        let in_order = purchase.clone().merged(cancellation.clone()).unwrap();
+        assert_eq!(cancellation.clone().purchased(), None);
+        assert_eq!(cancellation.merged(purchase.clone()).unwrap(), in_order);
+        assert_eq!(in_order.purchased(), purchase.approved);
+        assert_eq!(in_order.void_reason(), Some(VoidReason::Cancelled));
+    }
+
+    #[test]
+    fn the_first_link_and_the_total_of_a_paid_order_stay() {
+        let link = |byte| Some(Claim::Forged(ReferralCode::from_random([byte; 11])));
+        let first = order(OrderStatus::Paid, link(1), Some("2026-11-20T12:00:00Z"));
+        let mut late = order(OrderStatus::Paid, link(2), Some("2026-11-21T12:00:00Z"));
+        late.total = Some(reais(1));
+        assert_eq!(first.clone().merged(late).unwrap(), first);
+        let waiting = order(OrderStatus::Pending, None, Some("2026-11-20T12:00:00Z"));
+        assert_eq!(
+            waiting.purchased(),
+            None,
+            "approved, the shop says, and not paid"
+        );
+    }
+
+    #[test]
+    fn an_order_never_changes_its_customer() {
+        let mut other = order(OrderStatus::Paid, None, None);
+        other.customer = CustomerId::parse("c2").unwrap();
+        assert_eq!(
+            order(OrderStatus::Paid, None, None).merged(other),
+            Err(OtherCustomer)
+        );
     }
 
     #[test]
