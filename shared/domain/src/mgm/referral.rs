@@ -2,7 +2,7 @@
 
 use super::{
     attribution::Attribution,
-    campaign::{Campaign, Closed, CouponMoment},
+    campaign::{Campaign, Closed, CouponMoment, Terms},
 };
 use crate::{
     Invalid,
@@ -278,25 +278,12 @@ pub struct PurchaseFacts {
     pub in_month: u32,
     /// The promoter's living referrals.
     pub in_all: u32,
-    /// The coupon that the friend got on arrival, if any.
-    pub coupon: ArrivalCoupon,
-}
-
-/// A coupon that was given when the friend followed the link, before any purchase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArrivalCoupon {
-    /// The friend has none, or its time is over.
-    None,
-    /// It was not spent; an order that reserved it made it hold this much of the budget.
-    Unspent(Centavos),
-    /// It was spent: the budget has paid for it.
-    Spent,
 }
 
 /// What an accepted referral takes from the campaign's budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acceptance {
-    /// For the friend's discount, besides what the coupon holds already.
+    /// For the friend's discount; nothing where the coupon was given on arrival.
     pub for_discount: Centavos,
     /// For the promoter's reward.
     pub for_reward: Centavos,
@@ -358,7 +345,7 @@ pub fn judge_purchase(campaign: &Campaign, facts: &PurchaseFacts) -> Result<Acce
         return Err(*refusal);
     }
     let acceptance = Acceptance {
-        for_discount: discount_to_reserve(campaign, facts),
+        for_discount: discount_to_reserve(terms),
         for_reward: terms.reward(),
     };
     let spent = campaign.commitments();
@@ -372,14 +359,11 @@ pub fn judge_purchase(campaign: &Campaign, facts: &PurchaseFacts) -> Result<Acce
     Ok(acceptance)
 }
 
-/// A coupon given on arrival holds its maximum from its first reservation on and settles on use.
-fn discount_to_reserve(campaign: &Campaign, facts: &PurchaseFacts) -> Centavos {
-    let terms = campaign.terms();
-    let maximum = terms.discount().maximum();
-    match (facts.coupon, terms.coupon_moment()) {
-        (ArrivalCoupon::Spent, _) | (ArrivalCoupon::None, CouponMoment::Arrival) => Centavos::ZERO,
-        (ArrivalCoupon::Unspent(held), _) => maximum.checked_sub(held).unwrap_or_default(),
-        (ArrivalCoupon::None, CouponMoment::Purchase) => maximum,
+/// A coupon given on arrival holds its own maximum from its first reservation on.
+const fn discount_to_reserve(terms: &Terms) -> Centavos {
+    match terms.coupon_moment() {
+        CouponMoment::Purchase => terms.discount().maximum(),
+        CouponMoment::Arrival => Centavos::ZERO,
     }
 }
 
@@ -388,7 +372,7 @@ mod tests {
     use super::*;
     use crate::identity::CampaignId;
     use crate::mgm::campaign::{
-        CampaignStatus, Commitments, Discount, Loopback, Proposal, ShopUrl, Terms,
+        CampaignStatus, Commitments, Discount, Loopback, Proposal, ShopUrl,
     };
 
     fn at(text: &str) -> UtcMillis {
@@ -441,7 +425,6 @@ mod tests {
             in_last_hour: 0,
             in_month: 0,
             in_all: 0,
-            coupon: ArrivalCoupon::None,
         }
     }
 
@@ -619,18 +602,10 @@ mod tests {
     }
 
     #[test]
-    fn a_coupon_given_on_arrival_reserves_only_what_it_does_not_hold() {
+    fn a_coupon_given_on_arrival_holds_its_own_part_of_the_budget() {
         let arrival = campaign(|proposal| proposal.coupon_moment = Some(CouponMoment::Arrival));
-        for (coupon, expected) in [
-            (ArrivalCoupon::None, 0),
-            (ArrivalCoupon::Unspent(Centavos::ZERO), 20),
-            (ArrivalCoupon::Unspent(reais(20)), 0),
-            (ArrivalCoupon::Spent, 0),
-        ] {
-            let accepted = judge_purchase(&arrival, &PurchaseFacts { coupon, ..facts() }).unwrap();
-            assert_eq!(accepted.for_discount, reais(expected), "{coupon:?}");
-            assert_eq!(accepted.for_reward, reais(30));
-        }
+        let accepted = judge_purchase(&arrival, &facts()).unwrap();
+        assert_eq!((accepted.for_discount, accepted.for_reward), (Centavos::ZERO, reais(30)));
     }
 
     #[test]
