@@ -13,6 +13,7 @@ use crate::template::Resources;
 /// SAM's and Lambda's own defaults.
 const DEFAULT_TIMEOUT_SECONDS: u32 = 3;
 const DEFAULT_MEMORY_MIB: u32 = 128;
+const DEFAULT_ASYNC_RETRIES: u32 = 2;
 
 pub(crate) fn read(
     logical_id: &str,
@@ -27,9 +28,12 @@ pub(crate) fn read(
             None => managed_policies.push(Expression(policy)),
         }
     }
-    let on_failure = match reader.child("EventInvokeConfig")? {
-        None => None,
-        Some(config) => destination(&config)?,
+    let (on_failure, async_retries) = match reader.child("EventInvokeConfig")? {
+        None => (None, None),
+        Some(config) => (
+            destination(&config)?,
+            config.whole_number("MaximumRetryAttempts")?,
+        ),
     };
     Ok(Function {
         logical_id: logical_id.to_owned(),
@@ -53,6 +57,8 @@ pub(crate) fn read(
         managed_policies,
         role: reader.logical_id("Role")?,
         on_failure,
+        async_retries: async_retries.unwrap_or(DEFAULT_ASYNC_RETRIES),
+        job: metadata.text("Job")?,
         build_method: metadata.text("BuildMethod")?,
         scopes: scopes(metadata)?,
         condition: None,

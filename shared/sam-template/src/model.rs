@@ -48,6 +48,10 @@ pub struct Function {
     pub role: Option<String>,
     /// Where an asynchronous invocation goes that failed for good: a queue's logical id.
     pub on_failure: Option<String>,
+    /// How often a failed asynchronous invocation is tried again; 2 when nothing is written.
+    pub async_retries: u32,
+    /// `Metadata.Job`: the job that its schedule starts, such as `mgm_set_promoters`.
+    pub job: Option<String>,
     /// `Metadata.BuildMethod`.
     pub build_method: Option<String>,
     /// `Metadata.Scopes`: the scopes by name of the HTTP event.
@@ -242,6 +246,10 @@ pub struct TopicMapping {
     pub starting_position: String,
     /// Where records go that failed for good: a logical id.
     pub on_failure: Option<String>,
+    /// How often a failed batch is tried again; `None` is without end.
+    pub maximum_retries: Option<u32>,
+    /// Whether a failed batch is halved.
+    pub splits_failed_batches: bool,
     /// Whether the answer names the failed records (provisioned mode).
     pub report_batch_item_failures: bool,
     /// Whether pollers are provisioned.

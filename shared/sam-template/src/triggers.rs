@@ -181,6 +181,14 @@ fn topic_mapping(
         starting_position: properties
             .required_text("StartingPosition", "write TRIM_HORIZON or LATEST")?,
         on_failure: destination(properties)?,
+        // -1 stands for without end, and so does nothing.
+        maximum_retries: match properties.text("MaximumRetryAttempts")?.as_deref() {
+            Some("-1") => None,
+            _ => properties.whole_number("MaximumRetryAttempts")?,
+        },
+        splits_failed_batches: properties
+            .flag("BisectBatchOnFunctionError")?
+            .unwrap_or(false),
         report_batch_item_failures: reports_failures(properties)?,
         provisioned: properties.child("ProvisionedPollerConfig")?.is_some(),
         condition: None,
