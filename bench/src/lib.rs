@@ -1,4 +1,1 @@
-//! What is measured, against what: see bench/README.md.
-
-pub mod lambda_stub;
-pub mod process_cost;
+//! What is measured, against what.

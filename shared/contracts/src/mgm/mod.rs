@@ -5,4 +5,3 @@ pub mod events;
 pub mod links;
 pub mod purchases;
 pub mod trips;
-pub mod vouchers;

@@ -1,0 +1,165 @@
+//! Running jobs by hand: the function of the job's schedule gets the schedule's own event.
+
+use std::sync::Arc;
+
+use domain::time::Day;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::with_functions;
+use crate::client::Client;
+use crate::events::schedule::whole_seconds;
+use crate::failure::{Failure, OrFailure};
+use crate::project::Project;
+use crate::terminal::{answer, note};
+
+/// A backfill covers at most so many days.
+const MAX_DAYS: usize = 3_660;
+
+/// Dates from one to another, both included.
+pub(super) struct Range(Vec<Day>);
+
+impl Range {
+    /// Reads two dates.
+    pub(super) fn parse(from: &str, to: &str) -> Result<Self, Failure> {
+        let (from, to) = (day(from)?, day(to)?);
+        let mut days = Vec::new();
+        let mut next = from;
+        while next <= to {
+            if days.len() == MAX_DAYS {
+                return Err(Failure::mend(format!(
+                    "a backfill covers at most {MAX_DAYS} days"
+                )));
+            }
+            days.push(next);
+            next = next.next();
+        }
+        if days.is_empty() {
+            return Err(Failure::mend(format!("--from {from} lies after --to {to}")));
+        }
+        Ok(Self(days))
+    }
+}
+
+fn day(text: &str) -> Result<Day, Failure> {
+    Day::parse(text).or_mend(|| format!("the date {text:?}"))
+}
+
+/// Runs a job for one date.
+pub(super) async fn run(
+    project: Arc<Project>,
+    job: &str,
+    date: Option<&str>,
+    again: bool,
+) -> Result<(), Failure> {
+    let date = date.map(day).transpose()?;
+    let function = function_of(&project, job)?;
+    with_functions(project, async |client: &Client| {
+        run_one(client, &function, job, date, again).await
+    })
+    .await
+}
+
+/// Runs a job for each date.
+pub(super) async fn backfill(
+    project: Arc<Project>,
+    job: &str,
+    range: Range,
+    dry_run: bool,
+    again: bool,
+) -> Result<(), Failure> {
+    let function = function_of(&project, job)?;
+    if dry_run {
+        return plan(&project, job, &range, again).await;
+    }
+    with_functions(project, async |client: &Client| {
+        let all = range.0.len();
+        let mut failed = 0;
+        for (done, date) in range.0.iter().enumerate() {
+            note(&format!("{job} {date} ({} of {all})", done + 1));
+            if let Err(failure) = run_one(client, &function, job, Some(*date), again).await {
+                note(&failure.sentence);
+                failed += 1;
+            }
+        }
+        match failed {
+            0 => Ok(()),
+            _ => Err(Failure::work(format!(
+                "{failed} of {all} dates failed; run it again for them"
+            ))),
+        }
+    })
+    .await
+}
+
+/// What a backfill would do, by the ledger.
+async fn plan(project: &Project, job: &str, range: &Range, again: bool) -> Result<(), Failure> {
+    let store = project.store().await?;
+    let (Some(first), Some(last)) = (range.0.first(), range.0.last()) else {
+        return Ok(());
+    };
+    let limit = u32::try_from(range.0.len()).unwrap_or(u32::MAX);
+    let history = sql_store::jobs::history(&store, job, *first, *last, limit).await;
+    let history = history.or_mend(|| {
+        format!(
+            "the job ledger of {} cannot be read; `migrate` first",
+            project.database_name()
+        )
+    })?;
+    for date in &range.0 {
+        let row = history
+            .iter()
+            .find(|row| row.logical_date == date.to_string());
+        let fate = match row.map(|row| row.status.as_str()) {
+            Some("done") if !again => "done before, would be left alone",
+            Some("done") => "done before, would run once more",
+            Some("running") => "running",
+            Some(_) => "failed before, would run",
+            None => "would run",
+        };
+        answer(&format!("{job} {date}: {fate}"));
+    }
+    Ok(())
+}
+
+async fn run_one(
+    client: &Client,
+    function: &str,
+    job: &str,
+    date: Option<Day>,
+    again: bool,
+) -> Result<(), Failure> {
+    let mut event = json!({ "horario": whole_seconds(Timestamp::now()) });
+    if let Some(date) = date {
+        event["data"] = Value::String(date.to_string());
+    }
+    if again {
+        event["tentativa"] = Value::String("refazer".to_owned());
+    }
+    let invocation = client
+        .invoke(function, event.to_string().into_bytes())
+        .await?;
+    let text = String::from_utf8_lossy(&invocation.payload).into_owned();
+    if invocation.is_failure {
+        return Err(Failure::work(format!("{job} failed: {text}")));
+    }
+    answer(&text);
+    Ok(())
+}
+
+/// The function whose schedule carries the job.
+fn function_of(project: &Project, job: &str) -> Result<String, Failure> {
+    let schedules = &project.bundle.schedules;
+    let found = schedules
+        .iter()
+        .find(|schedule| schedule.job.as_deref() == Some(job));
+    found
+        .map(|schedule| schedule.function.clone())
+        .ok_or_else(|| {
+            let known: Vec<&str> = schedules.iter().filter_map(|s| s.job.as_deref()).collect();
+            Failure::mend(format!(
+                "there is no job {job}; there are {}",
+                known.join(", ")
+            ))
+        })
+}

@@ -1,0 +1,195 @@
+//! What every command needs first: the template, the state folder and the settings.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use domain::time::UtcMillis;
+use jiff::Timestamp;
+use secrets::DatabaseUrl;
+use sql_store::Store;
+
+use crate::bundle::Bundle;
+use crate::failure::{Failure, OrFailure};
+use crate::settings::Settings;
+use crate::state::StateDir;
+use crate::token::Claims;
+use crate::{compile, from_template, settings};
+
+/// What the command line says about the project.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The template; without it the nearest template.yaml of this folder and those above.
+    pub template: Option<PathBuf>,
+    /// The state folder; without it `.feira` beside the template.
+    pub state_dir: Option<PathBuf>,
+    /// Where the function binaries lie; without it beside this program.
+    pub binaries: Option<PathBuf>,
+    /// Template parameters in place of their defaults.
+    pub parameters: BTreeMap<String, String>,
+    /// Take the binaries as they are.
+    pub no_build: bool,
+}
+
+/// The project on this machine.
+#[derive(Debug)]
+pub struct Project {
+    /// The template's file.
+    pub template: PathBuf,
+    /// The template's folder.
+    pub root: PathBuf,
+    /// What it says.
+    pub bundle: Arc<Bundle>,
+    /// The state folder.
+    pub state: StateDir,
+    /// The settings.
+    pub settings: Settings,
+    binaries: PathBuf,
+    no_build: bool,
+}
+
+impl Project {
+    /// Reads everything and changes nothing but the state folder.
+    ///
+    /// # Errors
+    /// A sentence that says what to mend.
+    pub async fn load(options: &Options) -> Result<Self, Failure> {
+        let template = match &options.template {
+            Some(path) => path.clone(),
+            None => nearest_template()?,
+        };
+        if !template.is_file() {
+            let path = template.display();
+            return Err(Failure::mend(format!(
+                "{path} is no file: give the template's path"
+            )));
+        }
+        let root = template
+            .canonicalize()
+            .or_mend(|| "the template's folder".to_owned())?;
+        let root = root.parent().map(Path::to_owned).unwrap_or_default();
+        let state_dir = options
+            .state_dir
+            .clone()
+            .unwrap_or_else(|| root.join(".feira"));
+        let state = StateDir::open(&state_dir)?;
+        let override_url = std::env::var("DATABASE_URL_LOCAL")
+            .ok()
+            .filter(|url| !url.is_empty());
+        let settings = settings::load(&state, Path::new(".env"), override_url).await?;
+        let binaries = match &options.binaries {
+            Some(folder) => folder
+                .canonicalize()
+                .or_mend(|| format!("the folder of the binaries, {}", folder.display()))?,
+            None => compile::own_folder()?,
+        };
+        let jwks = settings.token_key.jwks().to_string();
+        let written = from_template::read_template(&template, &jwks, &options.parameters)?;
+        let bundle = Arc::new(from_template::bundle(&written, &binaries)?);
+        let no_build = options.no_build;
+        Ok(Self {
+            template,
+            root,
+            bundle,
+            state,
+            settings,
+            binaries,
+            no_build,
+        })
+    }
+
+    /// Builds the binaries, unless told not to, and makes sure that each function has one.
+    ///
+    /// # Errors
+    /// A sentence that says what to mend.
+    pub fn build(&self) -> Result<(), Failure> {
+        if !self.no_build {
+            compile::build(&self.root, &self.binaries)?;
+        }
+        for function in self.bundle.functions.values() {
+            if !function.binary.is_file() {
+                return Err(Failure::mend(format!(
+                    "{} has no binary at {}: its CodeUri must be the folder of a crate with a \
+                     [[bin]] of the folder's name, built by `cargo build --workspace --bins`",
+                    function.id,
+                    function.binary.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens database 1.
+    ///
+    /// # Errors
+    /// A sentence that says what to mend.
+    pub async fn store(&self) -> Result<Store, Failure> {
+        let url = self.settings.database.connection_url();
+        Store::open(url.expose())
+            .await
+            .or_mend(|| format!("{} cannot be opened", self.database_name()))
+    }
+
+    /// Brings database 1 up to date and answers the migrations that did something.
+    ///
+    /// # Errors
+    /// A sentence that says what to mend.
+    pub async fn migrate(&self) -> Result<Vec<&'static str>, Failure> {
+        let store = self.store().await?;
+        let now = UtcMillis::new(Timestamp::now().as_millisecond());
+        let now = now.or_mend(|| "this machine's clock is wrong".to_owned())?;
+        let applied = sql_store::migrate::migrate(&store, now).await;
+        applied.or_mend(|| format!("{} cannot be migrated", self.database_name()))
+    }
+
+    /// What database 1 is called at the terminal; a MySQL URL's password is never shown.
+    pub fn database_name(&self) -> String {
+        match &self.settings.database {
+            DatabaseUrl::Sqlite(path) => format!("SQLite {}", path.display()),
+            DatabaseUrl::MySql(address) => {
+                format!(
+                    "MySQL {}:{}/{}",
+                    address.host(),
+                    address.port(),
+                    address.database()
+                )
+            }
+        }
+    }
+
+    /// Signs a token that this project's authorizer accepts.
+    ///
+    /// # Errors
+    /// When the template's authorizer does not say which issuer and audience it wants.
+    pub fn token(&self, subject: &str, scope: &str, valid_s: i64) -> Result<String, Failure> {
+        let authorizer = self.bundle.authorizers.values().next();
+        let function = authorizer.and_then(|a| self.bundle.functions.get(&a.function));
+        let value = |name: &str| {
+            let value = function.and_then(|function| function.environment.get(name));
+            value.map(String::as_str).ok_or_else(|| {
+                Failure::mend(format!(
+                    "the template's authorizer has no variable {name}: add it to its Environment"
+                ))
+            })
+        };
+        self.settings.token_key.token(&Claims {
+            issuer: value("TOKEN_ISSUER")?,
+            audience: value("TOKEN_AUDIENCE")?,
+            subject,
+            scope,
+            issued_at_s: Timestamp::now().as_second(),
+            valid_s,
+        })
+    }
+}
+
+fn nearest_template() -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir().or_mend(|| "the current folder".to_owned())?;
+    let found = here
+        .ancestors()
+        .map(|folder| folder.join("template.yaml"))
+        .find(|path| path.is_file());
+    found.ok_or_else(|| {
+        Failure::mend("there is no template.yaml here or above: go to the project's folder")
+    })
+}

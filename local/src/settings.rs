@@ -1,0 +1,210 @@
+//! The settings that functions read: the project's own `.env`, over secrets made up once for this
+//! state folder.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use secrets::{DatabaseUrl, Need, ProcessEnvironment, Secrets, Source, keys};
+
+use crate::failure::{Failure, OrFailure};
+use crate::state::{StateDir, write_private};
+use crate::token::SigningKey;
+
+/// The line of the token key in the generated file.
+const TOKEN_KEY: &str = "TOKEN_SIGNING_KEY";
+/// Made up when nobody sets them: 32 random bytes in base64.
+const GENERATED: [&str; 3] = [
+    keys::REF_SIGNING_KEY.name,
+    keys::PSEUDONYM_KEY.name,
+    keys::DEAD_LETTER_KEY.name,
+];
+
+/// Settings of this instance.
+#[derive(Debug)]
+pub struct Settings {
+    /// The file that functions read.
+    pub file: PathBuf,
+    /// Where database 1 is.
+    pub database: DatabaseUrl,
+    /// The terminal's DATABASE_URL_LOCAL, which wins over the file.
+    pub database_override: Option<String>,
+    /// Signs local tokens.
+    pub token_key: SigningKey,
+}
+
+/// Reads the settings, making up what is missing. `project_dotenv` is the project's own file.
+///
+/// # Errors
+/// A sentence that names the key or the line to mend, and no value.
+pub async fn load(
+    state: &StateDir,
+    project_dotenv: &Path,
+    database_override: Option<String>,
+) -> Result<Settings, Failure> {
+    let generated = generated(state)?;
+    let project = match std::fs::read_to_string(project_dotenv) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            return Err(Failure::mend(format!(
+                "{} cannot be read ({error}): mend its permissions or take it away",
+                project_dotenv.display()
+            )));
+        }
+    };
+    let mut file = state.path().join(".env");
+    let mut text = generated;
+    if let Some(project) = project {
+        // Alone first, so that a broken line is named by its own number.
+        secrets_of(project_dotenv, state, None, &[]).await?;
+        // Of two lines with the same name the later one counts.
+        text = format!("{text}\n{project}\n");
+        file = state.path().join(".env.merged");
+        write_private(&file, &text).or_mend(|| format!("{} cannot be written", file.display()))?;
+    }
+    let needs = [
+        Need::Database,
+        Need::Required(keys::REF_SIGNING_KEY),
+        Need::Required(keys::PSEUDONYM_KEY),
+        Need::Required(keys::DEAD_LETTER_KEY),
+    ];
+    let secrets = secrets_of(&file, state, database_override.as_deref(), &needs).await?;
+    let database = secrets
+        .database()
+        .or_mend(|| "settings".to_owned())?
+        .clone();
+    let token_key = token_key(&text)?;
+    Ok(Settings {
+        file,
+        database,
+        database_override,
+        token_key,
+    })
+}
+
+async fn secrets_of(
+    file: &Path,
+    state: &StateDir,
+    database: Option<&str>,
+    needs: &[Need],
+) -> Result<Secrets, Failure> {
+    let (file_text, state_text) = (
+        file.display().to_string(),
+        state.path().display().to_string(),
+    );
+    let process = ProcessEnvironment::from([
+        ("STAGE", "dev"),
+        ("FEIRA_DOTENV", file_text.as_str()),
+        ("FEIRA_STATE_DIR", state_text.as_str()),
+        (keys::DATABASE_URL_LOCAL.name, database.unwrap_or_default()),
+    ]);
+    let what = || format!("the settings in {} must be mended", file.display());
+    Secrets::load(&process, Source::Dotenv, needs)
+        .await
+        .or_mend(what)
+}
+
+/// The text of the generated file; missing lines are added to it once and kept.
+fn generated(state: &StateDir) -> Result<String, Failure> {
+    let path = state.path().join(".env");
+    let mut text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            "# Made up by `cargo local` for this folder. Never use these in production.\n"
+                .to_owned()
+        }
+        Err(error) => {
+            return Err(Failure::mend(format!(
+                "{} cannot be read ({error}): mend its permissions",
+                path.display()
+            )));
+        }
+    };
+    let mut is_changed = false;
+    for name in GENERATED {
+        if value_of(&text, name).is_none() {
+            let mut bytes = [0_u8; 32];
+            getrandom::fill(&mut bytes).or_work(|| "no randomness".to_owned())?;
+            text.push_str(&format!("{name}={}\n", BASE64.encode(bytes)));
+            is_changed = true;
+        }
+    }
+    if value_of(&text, TOKEN_KEY).is_none() {
+        let pkcs8 = SigningKey::new_pkcs8()?;
+        text.push_str(&format!("{TOKEN_KEY}={}\n", BASE64.encode(pkcs8)));
+        is_changed = true;
+    }
+    if is_changed {
+        write_private(&path, &text).or_mend(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(text)
+}
+
+fn token_key(text: &str) -> Result<SigningKey, Failure> {
+    let value = value_of(text, TOKEN_KEY).unwrap_or_default();
+    let what =
+        || format!("{TOKEN_KEY} must be an ES256 key, PKCS #8 in base64: take the line away");
+    let pkcs8 = BASE64.decode(value).or_mend(what)?;
+    SigningKey::from_pkcs8(&pkcs8)
+}
+
+/// The value of a plain `NAME=value` line; of several the last.
+fn value_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = text.lines().rev();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(str::trim))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[tokio::test]
+    async fn made_up_secrets_stay_and_the_project_s_own_win() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateDir::open(&folder.path().join("s")).expect("opens");
+        let dotenv = folder.path().join(".env");
+        let first = load(&state, &dotenv, None).await.expect("loads");
+        let made_up = std::fs::read_to_string(&first.file).expect("a file");
+        let mode = std::fs::metadata(&first.file)
+            .expect("a file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(
+            matches!(&first.database, DatabaseUrl::Sqlite(path) if path.ends_with("banco1.sqlite"))
+        );
+
+        std::fs::write(
+            &dotenv,
+            "DATABASE_URL_LOCAL=mysql+aiomysql://u:p@h:3306/n\n",
+        )
+        .expect("writes");
+        let second = load(&state, &dotenv, None).await.expect("loads");
+        assert!(matches!(second.database, DatabaseUrl::MySql(_)));
+        let merged = std::fs::read_to_string(&second.file).expect("a file");
+        assert!(
+            merged.starts_with(&made_up),
+            "the made-up secrets stay as they are"
+        );
+
+        let url = "sqlite:///outro.db".to_owned();
+        let third = load(&state, &dotenv, Some(url)).await.expect("loads");
+        assert!(matches!(third.database, DatabaseUrl::Sqlite(_)));
+    }
+
+    #[tokio::test]
+    async fn a_broken_line_is_named_and_no_value_shown() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateDir::open(&folder.path().join("s")).expect("opens");
+        let dotenv = folder.path().join(".env");
+        std::fs::write(&dotenv, "A=1\nB='segredo\n").expect("writes");
+        let failure = load(&state, &dotenv, None).await.expect_err("is refused");
+        assert_eq!(failure.exit_code, 2);
+        assert!(
+            failure.sentence.contains('2') && !failure.sentence.contains("segredo"),
+            "{failure}"
+        );
+    }
+}

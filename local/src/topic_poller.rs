@@ -1,0 +1,279 @@
+//! Reads a topic for a function, as Lambda's event source mapping does: one batch per partition at
+//! a time, in order, again from the first failed record, and on to the destination after too many
+//! tries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use jiff::Timestamp;
+use sea_orm::DbErr;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::bundle::TopicSource;
+use crate::events::kafka::{self, BatchAnswer, Record};
+use crate::invoker::Invoker;
+use crate::processes::{Outcome, new_request_id};
+use crate::terminal::note;
+use crate::topic_log::TopicLog;
+
+/// An idle partition is looked at this often; after an invocation at once.
+const IDLE_LOOK: Duration = Duration::from_millis(50);
+/// Waits before the same batch is tried again, doubled each time.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// The longest of those waits.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// With a destination, endless retries become ten (Lambda developer guide, Kafka destinations).
+const RETRIES_WITH_DESTINATION: u32 = 10;
+
+/// One partition of one mapping.
+pub struct TopicPoller {
+    /// The mapping.
+    pub source: TopicSource,
+    /// The partition.
+    pub partition: i32,
+    /// The log.
+    pub log: TopicLog,
+    /// Who invokes.
+    pub invoker: Arc<Invoker>,
+    /// Turns true when the instance stops.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// How the batch at the reader's place went so far.
+struct Tries {
+    failures: u32,
+    wait: Duration,
+    max_records: usize,
+}
+
+impl Tries {
+    fn new(max_records: usize) -> Self {
+        Self {
+            failures: 0,
+            wait: FIRST_RETRY,
+            max_records,
+        }
+    }
+}
+
+enum Fate {
+    Handled,
+    FailedFrom(i64),
+    Stopped,
+}
+
+impl TopicPoller {
+    /// Polls until the instance stops.
+    pub async fn run(mut self) {
+        while !*self.stopping.borrow() {
+            if let Err(error) = self.read_on().await {
+                note(&format!("topic {}: {error}", self.source.topic));
+                self.pause(FIRST_RETRY).await;
+            }
+        }
+    }
+
+    async fn read_on(&mut self) -> Result<(), DbErr> {
+        let (id, topic) = (self.source.id.clone(), self.source.topic.clone());
+        let mut next = self
+            .log
+            .position(&id, &topic, self.partition, self.source.from_start)
+            .await?;
+        let mut tries = Tries::new(self.source.batch_size);
+        loop {
+            let batch = self.gather(next, tries.max_records).await?;
+            let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
+                return Ok(());
+            };
+            let (first, after) = (first.offset, last.offset + 1);
+            let handled_to = match self.hand_over(&batch).await {
+                Fate::Handled => after,
+                Fate::FailedFrom(offset) => offset,
+                Fate::Stopped => return Ok(()),
+            };
+            if handled_to > first {
+                self.log
+                    .commit(&id, &topic, self.partition, handled_to)
+                    .await?;
+                next = handled_to;
+                tries = Tries::new(self.source.batch_size);
+            }
+            if handled_to == after {
+                continue;
+            }
+            let left = usize::try_from(after - next).unwrap_or(1);
+            if self.source.splits_batches && left > 1 {
+                // A split does not count as a retry.
+                tries.max_records = left.div_ceil(2);
+                continue;
+            }
+            tries.failures += 1;
+            if self.limit().is_some_and(|limit| tries.failures > limit) {
+                let lost: Vec<&Record> = batch
+                    .iter()
+                    .filter(|record| record.offset >= next)
+                    .collect();
+                self.give_up(&lost, tries.failures).await;
+                self.log.commit(&id, &topic, self.partition, after).await?;
+                next = after;
+                tries = Tries::new(self.source.batch_size);
+                continue;
+            }
+            self.pause(tries.wait).await;
+            tries.wait = (tries.wait * 2).min(LONGEST_RETRY);
+        }
+    }
+
+    fn limit(&self) -> Option<u32> {
+        let destination = self.source.on_failure.as_ref();
+        self.source
+            .max_retries
+            .or(destination.map(|_| RETRIES_WITH_DESTINATION))
+    }
+
+    /// The next batch; empty only when the instance stops.
+    async fn gather(&mut self, next: i64, max: usize) -> Result<Vec<Record>, DbErr> {
+        let window = Duration::from_millis(self.source.window_ms);
+        let mut window_ends: Option<Instant> = None;
+        loop {
+            if *self.stopping.borrow() {
+                return Ok(Vec::new());
+            }
+            let batch = self
+                .log
+                .read(&self.source.topic, self.partition, next, max)
+                .await?;
+            let now = Instant::now();
+            let is_due = !batch.is_empty() && now >= *window_ends.get_or_insert(now + window);
+            if batch.len() >= max || is_due {
+                return Ok(batch);
+            }
+            let look = window_ends.map_or(IDLE_LOOK, |ends| IDLE_LOOK.min(ends - now));
+            let activity = Arc::clone(self.invoker.activity());
+            tokio::select! {
+                () = activity.notified() => {}
+                () = tokio::time::sleep(look) => {}
+                _changed = self.stopping.changed() => {}
+            }
+        }
+    }
+
+    async fn hand_over(&self, batch: &[Record]) -> Fate {
+        let event = kafka::event(batch, self.source.cluster_arn.as_deref());
+        let payload = Bytes::from(event.to_string());
+        let first = batch.first().map_or(0, |record| record.offset);
+        let outcome = self.invoker.invoke(&self.source.function, payload).await;
+        let fate = match outcome {
+            Ok(outcome) if outcome.is_success() => self.read_answer(&outcome, batch, first),
+            Ok(_failed) => Fate::FailedFrom(first),
+            Err(crate::processes::InvokeError::Stopping) => Fate::Stopped,
+            Err(_not_tried) => Fate::FailedFrom(first),
+        };
+        if let Fate::FailedFrom(offset) = fate {
+            let (function, topic, partition) =
+                (&self.source.function, &self.source.topic, self.partition);
+            note(&format!(
+                "{function}: {topic}-{partition} failed from offset {offset} on"
+            ));
+        }
+        fate
+    }
+
+    fn read_answer(&self, outcome: &Outcome, batch: &[Record], first: i64) -> Fate {
+        if !self.source.partial_answers {
+            return Fate::Handled;
+        }
+        match kafka::read_answer(&outcome.payload, batch) {
+            BatchAnswer::Handled => Fate::Handled,
+            BatchAnswer::FailedFrom(offset) => Fate::FailedFrom(offset),
+            BatchAnswer::Malformed => Fate::FailedFrom(first),
+        }
+    }
+
+    /// Hands a lost batch to the destination: a queue gets metadata only, a bucket the records too.
+    async fn give_up(&self, lost: &[&Record], attempts: u32) {
+        let (topic, partition) = (&self.source.topic, self.partition);
+        note(&format!(
+            "{topic}-{partition}: {} records were given up",
+            lost.len()
+        ));
+        let Some(destination) = &self.source.on_failure else {
+            return;
+        };
+        let id = new_request_id();
+        let mut record = metadata(&self.source, partition, lost, attempts, &id);
+        if matches!(destination, crate::bundle::Destination::Bucket(_)) {
+            let owned: Vec<Record> = lost.iter().map(|record| (*record).clone()).collect();
+            let payload = kafka::event(&owned, self.source.cluster_arn.as_deref()).to_string();
+            record["payload"] = Value::String(payload);
+        }
+        let text = record.to_string();
+        let put = self
+            .invoker
+            .destinations()
+            .put(destination, &self.source.function, &id, text);
+        if let Err(error) = put.await {
+            note(&format!(
+                "{topic}-{partition}: its destination failed: {error}"
+            ));
+        }
+    }
+
+    async fn pause(&mut self, duration: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(duration) => {}
+            _changed = self.stopping.changed() => {}
+        }
+    }
+}
+
+fn metadata(
+    source: &TopicSource,
+    partition: i32,
+    lost: &[&Record],
+    attempts: u32,
+    id: &str,
+) -> Value {
+    let bytes: usize = lost
+        .iter()
+        .filter_map(|record| record.value.as_ref())
+        .map(Vec::len)
+        .sum();
+    let offset = |record: Option<&&Record>| record.map_or(-1, |record| record.offset).to_string();
+    let time = |record: Option<&&Record>| {
+        let at = record.and_then(|r| Timestamp::from_millisecond(r.timestamp_ms).ok());
+        at.map(|at| at.to_string()).unwrap_or_default()
+    };
+    let place = format!("{}-{partition}", source.topic);
+    json!({
+        "version": "1.0",
+        "timestamp": Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+        "requestContext": {
+            "requestId": id,
+            "functionArn": format!(
+                "arn:aws:lambda:{}:{}:function:{}",
+                crate::bundle::LOCAL_REGION, crate::bundle::LOCAL_ACCOUNT, source.function
+            ),
+            "condition": "RetryAttemptsExhausted",
+            "approximateInvokeCount": attempts,
+        },
+        "responseContext": {
+            "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled",
+        },
+        "KafkaBatchInfo": {
+            "batchSize": lost.len(),
+            "eventSourceArn": source.cluster_arn,
+            "bootstrapServers": kafka::BOOTSTRAP_SERVERS,
+            "payloadSize": bytes,
+            "recordInfo": { place: {
+                "firstRecordOffset": offset(lost.first()),
+                "lastRecordOffset": offset(lost.last()),
+                "firstRecordTimestamp": time(lost.first()),
+                "lastRecordTimestamp": time(lost.last()),
+            } },
+        },
+    })
+}
