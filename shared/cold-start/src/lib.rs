@@ -5,9 +5,11 @@
 
 mod aftercare;
 mod parts;
+mod problems;
 
 pub use aftercare::Announcer;
 pub use parts::{Consumer, SqlParts, open_queues};
+pub use problems::store_problem;
 pub use secrets::{Need, ProcessEnvironment, Secrets, Stage, keys};
 
 /// A variable that the template gives a function, and that is missing.

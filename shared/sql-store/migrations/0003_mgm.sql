@@ -70,14 +70,15 @@ CREATE TABLE IF NOT EXISTS link_visits (
 );
 CREATE INDEX link_visits_by_age ON link_visits (counted_ms);
 
--- Every order that `pedidos` told of, with or without a link.
+-- Every order that `pedidos` told of, with or without a link. A ref_code without ref_clicked_ms
+-- came with a wrong signature.
 CREATE TABLE IF NOT EXISTS purchases (
     order_id VARCHAR(64) NOT NULL PRIMARY KEY,
     customer_id VARCHAR(64) NOT NULL,
     status VARCHAR(16) NOT NULL,
     ref_code VARCHAR(11),
     ref_clicked_ms BIGINT,
-    total_centavos BIGINT NOT NULL,
+    total_centavos BIGINT,
     approved_ms BIGINT,
     ends_ms BIGINT,
     completed_ms BIGINT,

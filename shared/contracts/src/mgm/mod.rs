@@ -5,3 +5,4 @@ pub mod events;
 pub mod links;
 pub mod purchases;
 pub mod trips;
+pub mod vouchers;

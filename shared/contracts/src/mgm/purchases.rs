@@ -6,6 +6,10 @@
 
 use domain::{
     identity::{CustomerId, OrderId},
+    mgm::{
+        attribution::{Attribution, BadRef, SigningKey},
+        referral::{Claim, Order},
+    },
     money::Centavos,
     orders::OrderStatus,
     time::UtcMillis,
@@ -63,6 +67,28 @@ impl Purchase {
             approved: fields.parse_optional("aprovado_em", UtcMillis::parse)?,
             ends: fields.parse_optional("termina_em", UtcMillis::parse)?,
         })
+    }
+
+    /// The order that these news tell of; the signature of `ref` is checked with `key`. A `ref`
+    /// that names no link at all is none.
+    #[must_use]
+    pub fn order(self, key: &SigningKey) -> Order {
+        let claim = self
+            .reference
+            .and_then(|text| match Attribution::verify(&text, key) {
+                Ok(attribution) => Some(Claim::Signed(attribution)),
+                Err(BadRef::Forged(code)) => Some(Claim::Forged(code)),
+                Err(BadRef::Unreadable) => None,
+            });
+        Order {
+            id: self.order,
+            customer: self.customer,
+            status: self.status,
+            claim,
+            total: self.total,
+            approved: self.approved,
+            ends: self.ends,
+        }
     }
 }
 

@@ -1,7 +1,17 @@
 //! Referrals: which purchase through a link becomes one, and what may become of it.
 
-use super::campaign::{Campaign, Closed, CouponMoment};
-use crate::{Invalid, money::Centavos, time::UtcMillis};
+use super::{
+    attribution::Attribution,
+    campaign::{Campaign, Closed, CouponMoment, Terms},
+};
+use crate::{
+    Invalid,
+    code::ReferralCode,
+    identity::{CustomerId, OrderId},
+    money::Centavos,
+    orders::OrderStatus,
+    time::UtcMillis,
+};
 
 /// Velocity counts a promoter's referrals in this time before a purchase.
 pub const VELOCITY_SPAN_MS: i64 = 3_600_000;
@@ -103,6 +113,84 @@ impl VoidReason {
     }
 }
 
+/// How an order names its link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// By a `ref` that we signed.
+    Signed(Attribution),
+    /// By a `ref` with a wrong signature, which names a link nevertheless.
+    Forged(ReferralCode),
+}
+
+/// An order as the shop's news so far tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The order.
+    pub id: OrderId,
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// How it stands.
+    pub status: OrderStatus,
+    /// The link through which it came.
+    pub claim: Option<Claim>,
+    /// What it cost, once that was told.
+    pub total: Option<Centavos>,
+    /// When it was paid.
+    pub approved: Option<UtcMillis>,
+    /// When the trip ends.
+    pub ends: Option<UtcMillis>,
+}
+
+/// News of an order that name another customer than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the order belongs to another customer")]
+pub struct OtherCustomer;
+
+impl Order {
+    /// What is known after `news`, in whatever order news come: the status only moves on, and the
+    /// first link, total of a paid order and approval stay. A trip's end may move.
+    ///
+    /// # Errors
+    /// [`OtherCustomer`].
+    pub fn merged(self, news: Self) -> Result<Self, OtherCustomer> {
+        if self.customer != news.customer {
+            return Err(OtherCustomer);
+        }
+        let total = if self.approved.is_some() {
+            self.total.or(news.total)
+        } else {
+            news.total.or(self.total)
+        };
+        Ok(Self {
+            id: self.id,
+            customer: self.customer,
+            status: self.status.merged(news.status),
+            claim: self.claim.or(news.claim),
+            total,
+            approved: self.approved.or(news.approved),
+            ends: news.ends.or(self.ends),
+        })
+    }
+
+    /// When it was bought: it was approved, and is or was paid. A cancelled order that was approved
+    /// was a purchase too, whichever news came first.
+    #[must_use]
+    pub fn purchased(&self) -> Option<UtcMillis> {
+        self.approved
+            .filter(|_| self.status != OrderStatus::Pending)
+    }
+
+    /// Why its referral is void, if it is.
+    #[must_use]
+    pub const fn void_reason(&self) -> Option<VoidReason> {
+        match self.status {
+            OrderStatus::Cancelled => Some(VoidReason::Cancelled),
+            OrderStatus::Refunded => Some(VoidReason::Refunded),
+            OrderStatus::Pending | OrderStatus::Paid | OrderStatus::Completed => None,
+        }
+    }
+}
+
 /// Why a purchase through a link makes no referral: for the operator, never for the public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
@@ -190,25 +278,12 @@ pub struct PurchaseFacts {
     pub in_month: u32,
     /// The promoter's living referrals.
     pub in_all: u32,
-    /// The coupon that the friend got on arrival, if any.
-    pub coupon: ArrivalCoupon,
-}
-
-/// A coupon that was given when the friend followed the link, before any purchase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArrivalCoupon {
-    /// The friend has none, or its time is over.
-    None,
-    /// It was not spent; an order that reserved it made it hold this much of the budget.
-    Unspent(Centavos),
-    /// It was spent: the budget has paid for it.
-    Spent,
 }
 
 /// What an accepted referral takes from the campaign's budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acceptance {
-    /// For the friend's discount, besides what the coupon holds already.
+    /// For the friend's discount; nothing where the coupon was given on arrival.
     pub for_discount: Centavos,
     /// For the promoter's reward.
     pub for_reward: Centavos,
@@ -270,7 +345,7 @@ pub fn judge_purchase(campaign: &Campaign, facts: &PurchaseFacts) -> Result<Acce
         return Err(*refusal);
     }
     let acceptance = Acceptance {
-        for_discount: discount_to_reserve(campaign, facts),
+        for_discount: discount_to_reserve(terms),
         for_reward: terms.reward(),
     };
     let spent = campaign.commitments();
@@ -284,14 +359,11 @@ pub fn judge_purchase(campaign: &Campaign, facts: &PurchaseFacts) -> Result<Acce
     Ok(acceptance)
 }
 
-/// A coupon given on arrival holds its maximum from its first reservation on and settles on use.
-fn discount_to_reserve(campaign: &Campaign, facts: &PurchaseFacts) -> Centavos {
-    let terms = campaign.terms();
-    let maximum = terms.discount().maximum();
-    match (facts.coupon, terms.coupon_moment()) {
-        (ArrivalCoupon::Spent, _) | (ArrivalCoupon::None, CouponMoment::Arrival) => Centavos::ZERO,
-        (ArrivalCoupon::Unspent(held), _) => maximum.checked_sub(held).unwrap_or_default(),
-        (ArrivalCoupon::None, CouponMoment::Purchase) => maximum,
+/// A coupon given on arrival holds its own maximum from its first reservation on.
+const fn discount_to_reserve(terms: &Terms) -> Centavos {
+    match terms.coupon_moment() {
+        CouponMoment::Purchase => terms.discount().maximum(),
+        CouponMoment::Arrival => Centavos::ZERO,
     }
 }
 
@@ -300,7 +372,7 @@ mod tests {
     use super::*;
     use crate::identity::CampaignId;
     use crate::mgm::campaign::{
-        CampaignStatus, Commitments, Discount, Loopback, Proposal, ShopUrl, Terms,
+        CampaignStatus, Commitments, Discount, Loopback, Proposal, ShopUrl,
     };
 
     fn at(text: &str) -> UtcMillis {
@@ -353,7 +425,6 @@ mod tests {
             in_last_hour: 0,
             in_month: 0,
             in_all: 0,
-            coupon: ArrivalCoupon::None,
         }
     }
 
@@ -531,18 +602,10 @@ mod tests {
     }
 
     #[test]
-    fn a_coupon_given_on_arrival_reserves_only_what_it_does_not_hold() {
+    fn a_coupon_given_on_arrival_holds_its_own_part_of_the_budget() {
         let arrival = campaign(|proposal| proposal.coupon_moment = Some(CouponMoment::Arrival));
-        for (coupon, expected) in [
-            (ArrivalCoupon::None, 0),
-            (ArrivalCoupon::Unspent(Centavos::ZERO), 20),
-            (ArrivalCoupon::Unspent(reais(20)), 0),
-            (ArrivalCoupon::Spent, 0),
-        ] {
-            let accepted = judge_purchase(&arrival, &PurchaseFacts { coupon, ..facts() }).unwrap();
-            assert_eq!(accepted.for_discount, reais(expected), "{coupon:?}");
-            assert_eq!(accepted.for_reward, reais(30));
-        }
+        let accepted = judge_purchase(&arrival, &facts()).unwrap();
+        assert_eq!((accepted.for_discount, accepted.for_reward), (Centavos::ZERO, reais(30)));
     }
 
     #[test]
@@ -557,6 +620,59 @@ mod tests {
         for status in [accepted, completed, rewarded, void] {
             assert_eq!(ReferralStatus::parse(status.as_str()), Ok(status));
         }
+    }
+
+    fn order(status: OrderStatus, claim: Option<Claim>, approved: Option<&str>) -> Order {
+        Order {
+            id: OrderId::parse("p1").unwrap(),
+            customer: CustomerId::parse("c1").unwrap(),
+            status,
+            claim,
+            total: approved.map(|_| reais(100)),
+            approved: approved.map(at),
+            ends: None,
+        }
+    }
+
+    #[test]
+    fn a_cancellation_before_its_purchase_ends_in_the_same_order() {
+        let code = ReferralCode::from_random([1; 11]);
+        let claim = Some(Claim::Signed(Attribution {
+            code,
+            clicked: at("2026-11-18T12:00:00Z"),
+        }));
+        let purchase = order(OrderStatus::Paid, claim, Some("2026-11-20T12:00:00Z"));
+        let cancellation = order(OrderStatus::Cancelled, None, None);
+        let in_order = purchase.clone().merged(cancellation.clone()).unwrap();
+        assert_eq!(cancellation.clone().purchased(), None);
+        assert_eq!(cancellation.merged(purchase.clone()).unwrap(), in_order);
+        assert_eq!(in_order.purchased(), purchase.approved);
+        assert_eq!(in_order.void_reason(), Some(VoidReason::Cancelled));
+    }
+
+    #[test]
+    fn the_first_link_and_the_total_of_a_paid_order_stay() {
+        let link = |byte| Some(Claim::Forged(ReferralCode::from_random([byte; 11])));
+        let first = order(OrderStatus::Paid, link(1), Some("2026-11-20T12:00:00Z"));
+        let mut late = order(OrderStatus::Paid, link(2), Some("2026-11-21T12:00:00Z"));
+        late.total = Some(reais(1));
+        assert_eq!(first.clone().merged(late).unwrap(), first);
+        let waiting = order(OrderStatus::Pending, None, Some("2026-11-20T12:00:00Z"));
+        assert_eq!(
+            waiting.purchased(),
+            None,
+            "approved, the shop says, and not paid"
+        );
+    }
+
+    #[test]
+    fn an_order_never_changes_its_customer() {
+        let mut other = order(OrderStatus::Paid, None, None);
+        other.customer = CustomerId::parse("c2").unwrap();
+        assert_eq!(
+            order(OrderStatus::Paid, None, None).merged(other),
+            Err(OtherCustomer)
+        );
     }
 
     #[test]

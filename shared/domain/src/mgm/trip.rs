@@ -80,13 +80,10 @@ pub struct CompletedLeg {
 /// messages disagree on the number of legs, the larger one counts.
 #[must_use]
 pub fn completion(legs: &[(Leg, UtcMillis)]) -> Option<UtcMillis> {
-    let whole = legs.iter().find(|(leg, _)| *leg == Leg::WHOLE);
-    if let Some((_, completed)) = whole {
-        return Some(*completed);
-    }
     let expected = legs.iter().map(|(leg, _)| leg.of).max()?;
-    let all_there = (1..=expected).all(|number| legs.iter().any(|(leg, _)| leg.number == number));
-    if all_there {
+    let whole = legs.iter().any(|(leg, _)| *leg == Leg::WHOLE);
+    let there = |number| legs.iter().any(|(leg, _)| leg.number == number);
+    if whole || (1..=expected).all(there) {
         legs.iter().map(|(_, completed)| *completed).max()
     } else {
         None
