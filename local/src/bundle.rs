@@ -21,7 +21,7 @@ pub struct Bundle {
     pub routes: Vec<Route>,
     /// HTTP authorizers by name.
     pub authorizers: BTreeMap<String, Authorizer>,
-    /// Queues by queue name.
+    /// Queues by logical id.
     pub queues: BTreeMap<String, Queue>,
     /// Which function reads which queue.
     pub queue_sources: Vec<QueueSource>,
@@ -169,7 +169,7 @@ impl Queue {
 pub struct QueueSource {
     /// Logical id of the function.
     pub function: String,
-    /// The queue's name.
+    /// The queue's logical id.
     pub queue: String,
     /// Messages handed over at once, at most.
     pub batch_size: usize,
@@ -214,8 +214,8 @@ pub struct FolderSource {
 /// A topic's event source mapping.
 #[derive(Debug, Clone)]
 pub struct TopicSource {
-    /// `FunctionLogicalId.EventName`: the key of its offsets.
-    pub id: String,
+    /// The key of its offsets: function and topic.
+    pub reader: String,
     /// Logical id of the function.
     pub function: String,
     /// The topic.

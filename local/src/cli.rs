@@ -115,6 +115,9 @@ pub enum Command {
         #[arg(long, default_value = "id_cliente", value_name = "FIELD")]
         group_by: String,
     },
+    /// Replays real orders through the bundle: a whole referral campaign, from link to voucher.
+    #[command(after_help = "Example: cargo local -- demo --data ../shared/data/olist --json")]
+    Demo(crate::demo::Options),
     /// Writes each line of a file as a record to a topic of the embedded Kafka log.
     #[command(
         after_help = "Example: cargo local -- produce clientes --key id_cliente clientes.ndjson"

@@ -215,7 +215,7 @@ impl Client {
             pending.messages += counts.visible + counts.in_flight + counts.delayed;
         }
         for source in &self.project.bundle.topic_sources {
-            let lag = self.topics.lag(&source.id, &source.topic).await;
+            let lag = self.topics.lag(&source.reader, &source.topic).await;
             pending.records += lag.or_work(|| format!("topic {}", source.topic))?;
         }
         let invocations = self.journal.pending_count().await;

@@ -70,7 +70,7 @@ pub fn bundle(template: &Template, binaries: &Path) -> Result<Bundle, Failure> {
     {
         bundle.queue_sources.push(QueueSource {
             function: mapping.function.clone(),
-            queue: reader.queue_name(&mapping.queue)?,
+            queue: reader.queue(&mapping.queue)?.logical_id.clone(),
             batch_size: mapping.batch_size.max(1) as usize,
             window_ms: u64::from(mapping.window_seconds) * 1_000,
             partial_answers: mapping.report_batch_item_failures,
@@ -248,7 +248,7 @@ impl Reader<'_> {
                 name: written.name.clone(),
                 definition,
             };
-            queues.insert(written.name.clone(), queue);
+            queues.insert(queue.id.clone(), queue);
         }
         queues
     }
@@ -271,7 +271,9 @@ impl Reader<'_> {
                 name: format!("{}{}", written.function, written.event),
                 job: function.and_then(|function| function.job.clone()),
                 function: written.function.clone(),
-                dead_letters: dead_letters.map(|id| self.queue_name(id)).transpose()?,
+                dead_letters: dead_letters
+                    .map(|id| self.queue(id).map(|queue| queue.name.clone()))
+                    .transpose()?,
                 written: written.clone(),
                 id,
             });
@@ -290,7 +292,7 @@ impl Reader<'_> {
         written
             .into_iter()
             .map(|mapping| TopicSource {
-                id: format!("{}.{}", mapping.function, mapping.topic),
+                reader: format!("{}.{}", mapping.function, mapping.topic),
                 function: mapping.function.clone(),
                 topic: mapping.topic.clone(),
                 batch_size: mapping.batch_size.max(1) as usize,
@@ -316,11 +318,8 @@ impl Reader<'_> {
         }
     }
 
-    fn queue_name(&self, logical_id: &str) -> Result<String, Failure> {
-        let queue = self
-            .template
-            .queue(logical_id)
-            .map(|queue| queue.name.clone());
+    fn queue(&self, logical_id: &str) -> Result<&sam_template::Queue, Failure> {
+        let queue = self.template.queue(logical_id);
         queue.ok_or_else(|| missing(logical_id, "AWS::SQS::Queue"))
     }
 

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod client;
 pub mod commands;
 mod compile;
+pub mod demo;
 pub mod destinations;
 pub mod events;
 pub mod failure;

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -89,8 +90,12 @@ impl StateDir {
     /// # Errors
     /// A sentence that says who holds it, or what stands in the way.
     pub fn lock_or_refuse(&self) -> Result<InstanceLock, Failure> {
-        if let Some(lock) = self.lock()? {
-            return Ok(lock);
+        // Another command may be looking for a running instance at this very moment.
+        for _attempt in 0..5 {
+            if let Some(lock) = self.lock()? {
+                return Ok(lock);
+            }
+            std::thread::sleep(Duration::from_millis(40));
         }
         let holder = self.note().map_or_else(
             || "another command".to_owned(),

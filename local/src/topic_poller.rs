@@ -77,7 +77,7 @@ impl TopicPoller {
     }
 
     async fn read_on(&mut self) -> Result<(), DbErr> {
-        let (id, topic) = (self.source.id.clone(), self.source.topic.clone());
+        let (id, topic) = (self.source.reader.clone(), self.source.topic.clone());
         let mut next = self
             .log
             .position(&id, &topic, self.partition, self.source.from_start)

@@ -51,6 +51,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             file,
             group_by,
         } => feed::send(project, &queue, &file, &group_by).await,
+        Command::Demo(options) => crate::demo::run(project, &options).await,
         Command::Produce { topic, key, file } => {
             feed::produce(project, &topic, key.as_deref(), &file).await
         }

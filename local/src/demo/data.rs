@@ -96,7 +96,11 @@ impl Data {
                 })
             })
             .collect::<Result<_, Failure>>()?;
-        Ok(Self { customers, purchases, completions })
+        Ok(Self {
+            customers,
+            purchases,
+            completions,
+        })
     }
 }
 
@@ -105,7 +109,10 @@ impl Customer {
     pub fn topic_record(&self) -> Value {
         let mut record = self.record.clone();
         record.entry("versao").or_insert_with(|| 1.into());
-        record.insert("consentimentos".to_owned(), json!({"mgm": self.is_promoter}));
+        record.insert(
+            "consentimentos".to_owned(),
+            json!({"mgm": self.is_promoter}),
+        );
         Value::Object(record)
     }
 }
@@ -129,7 +136,10 @@ impl Completion {
     /// The message of `viagens`.
     pub fn message(&self) -> Value {
         let mut record = self.record.clone();
-        record.insert("id_evento".to_owned(), format!("demo-{}-entrega", self.order_id).into());
+        record.insert(
+            "id_evento".to_owned(),
+            format!("demo-{}-entrega", self.order_id).into(),
+        );
         Value::Object(record)
     }
 }
@@ -146,7 +156,10 @@ fn text(folder: &Path, name: &str) -> Result<String, Failure> {
 }
 
 fn objects(name: &str, text: &str) -> Result<Vec<Object>, Failure> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(line, text)| {
             serde_json::from_str(text)
@@ -158,7 +171,10 @@ fn objects(name: &str, text: &str) -> Result<Vec<Object>, Failure> {
 fn text_field(record: &Object, field: &str, file: &str, line: usize) -> Result<String, Failure> {
     let text = record.get(field).and_then(Value::as_str).map(str::to_owned);
     text.ok_or_else(|| {
-        Failure::mend(format!("{file}, line {}: the text {field} is missing", line + 1))
+        Failure::mend(format!(
+            "{file}, line {}: the text {field} is missing",
+            line + 1
+        ))
     })
 }
 
@@ -176,32 +192,61 @@ fn customers(records: Vec<Object>) -> Result<Vec<Customer>, Failure> {
 }
 
 fn purchases(customers: &[Customer], orders: Vec<Object>) -> Result<Vec<Purchase>, Failure> {
-    let places: HashMap<&str, usize> =
-        customers.iter().enumerate().map(|(place, customer)| (customer.id.as_str(), place)).collect();
+    let places: HashMap<&str, usize> = customers
+        .iter()
+        .enumerate()
+        .map(|(place, customer)| (customer.id.as_str(), place))
+        .collect();
     let mut purchases = Vec::new();
     for (line, mut order) in orders.into_iter().enumerate() {
         let friend_id = text_field(&order, "id_cliente", "pedidos.ndjson", line)?;
         let order_id = text_field(&order, "id_pedido", "pedidos.ndjson", line)?;
-        let Some(place) = places.get(friend_id.as_str()) else { continue };
+        let Some(place) = places.get(friend_id.as_str()) else {
+            continue;
+        };
         let promoter = customers.get(place - place % PROMOTER_STEP);
-        let approved_at = order.get("aprovado_em").and_then(Value::as_str).map(str::to_owned);
+        let approved_at = order
+            .get("aprovado_em")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         let items = order.remove("itens").unwrap_or_default();
         let has_items = items.as_array().is_some_and(|items| !items.is_empty());
-        let (Some(promoter), Some(approved_at)) = (promoter, approved_at) else { continue };
+        let (Some(promoter), Some(approved_at)) = (promoter, approved_at) else {
+            continue;
+        };
         if place % PROMOTER_STEP == 0 || !has_items {
             continue;
         }
         let approved = UtcMillis::parse(&approved_at).map_err(|invalid| {
-            Failure::mend(format!("pedidos.ndjson, line {}: aprovado_em {invalid}", line + 1))
+            Failure::mend(format!(
+                "pedidos.ndjson, line {}: aprovado_em {invalid}",
+                line + 1
+            ))
         })?;
-        let status = order.get("status").and_then(Value::as_str).unwrap_or_default();
-        let is_cancelled = matches!(status, "canceled" | "unavailable" | "cancelado" | "indisponivel");
+        let status = order
+            .get("status")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let is_cancelled = matches!(
+            status,
+            "canceled" | "unavailable" | "cancelado" | "indisponivel"
+        );
         let promoter_id = promoter.id.clone();
-        let purchase = Purchase { order_id, friend_id, promoter_id, items, approved_at, is_cancelled };
+        let purchase = Purchase {
+            order_id,
+            friend_id,
+            promoter_id,
+            items,
+            approved_at,
+            is_cancelled,
+        };
         purchases.push((approved, line, purchase));
     }
     purchases.sort_by_key(|(approved, line, _)| (*approved, *line));
-    Ok(purchases.into_iter().map(|(_, _, purchase)| purchase).collect())
+    Ok(purchases
+        .into_iter()
+        .map(|(_, _, purchase)| purchase)
+        .collect())
 }
 
 #[cfg(test)]
@@ -211,10 +256,19 @@ mod tests {
     #[test]
     fn the_sample_has_promoters_purchases_cancellations_and_deliveries() {
         let data = Data::read(None).unwrap();
-        assert!(data.customers.iter().filter(|customer| customer.is_promoter).count() >= 3);
+        assert!(
+            data.customers
+                .iter()
+                .filter(|customer| customer.is_promoter)
+                .count()
+                >= 3
+        );
         assert!(data.purchases.iter().any(|purchase| purchase.is_cancelled));
         assert!(data.purchases.len() >= 10 && data.completions.len() >= 5);
-        assert!(data.purchases.is_sorted_by_key(|purchase| UtcMillis::parse(&purchase.approved_at).unwrap()));
+        assert!(
+            data.purchases
+                .is_sorted_by_key(|purchase| UtcMillis::parse(&purchase.approved_at).unwrap())
+        );
     }
 
     #[test]
@@ -223,7 +277,11 @@ mod tests {
         for (name, text) in SAMPLE {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        std::fs::write(folder.path().join("pedidos.ndjson"), "{\"id_pedido\": \"p\"}\n").unwrap();
+        std::fs::write(
+            folder.path().join("pedidos.ndjson"),
+            "{\"id_pedido\": \"p\"}\n",
+        )
+        .unwrap();
         let failure = Data::read(Some(folder.path())).unwrap_err().to_string();
         assert!(failure.contains("pedidos.ndjson, line 1") && failure.contains("id_cliente"));
     }

@@ -36,10 +36,14 @@ pub async fn replay(project: &Project, data: &Data) -> Result<Outcome, Failure> 
 
     let bar = progress("customers", data.customers.len());
     for chunk in data.customers.chunks(SENT_AT_ONCE) {
-        let records = chunk.iter().map(|customer| (customer.id.clone(), customer.topic_record()));
+        let records = chunk
+            .iter()
+            .map(|customer| (customer.id.clone(), customer.topic_record()));
         ways_in.produce(TOPIC, records.collect()).await?;
     }
-    ways_in.drain_topic(TOPIC, |left| show_left(&bar, left)).await?;
+    ways_in
+        .drain_topic(TOPIC, |left| show_left(&bar, left))
+        .await?;
     bar.finish();
 
     let campaign = campaign(&ways_in, &admin).await?;
@@ -49,7 +53,9 @@ pub async fn replay(project: &Project, data: &Data) -> Result<Outcome, Failure> 
     let bar = progress("purchases", data.purchases.len());
     let messages = purchase_messages(data, &references);
     send_all(&ways_in, PURCHASES_QUEUE, messages).await?;
-    ways_in.drain_queue(PURCHASES_QUEUE, |left| show_left(&bar, left)).await?;
+    ways_in
+        .drain_queue(PURCHASES_QUEUE, |left| show_left(&bar, left))
+        .await?;
     bar.finish();
 
     let bar = progress("deliveries", data.completions.len());
@@ -58,24 +64,41 @@ pub async fn replay(project: &Project, data: &Data) -> Result<Outcome, Failure> 
         .iter()
         .map(|completion| {
             let deduplication = format!("{}-entrega", completion.order_id);
-            (completion.customer_id.clone(), deduplication, completion.message())
+            (
+                completion.customer_id.clone(),
+                deduplication,
+                completion.message(),
+            )
         })
         .collect();
     send_all(&ways_in, TRIPS_QUEUE, messages).await?;
-    ways_in.drain_queue(TRIPS_QUEUE, |left| show_left(&bar, left)).await?;
+    ways_in
+        .drain_queue(TRIPS_QUEUE, |left| show_left(&bar, left))
+        .await?;
     bar.finish();
 
     let path = format!("/mgm/campaigns/{campaign}/funnel");
     let funnel = ways_in.api(Method::GET, &path, &admin, None).await?;
-    Ok(Outcome { funnel, dead_letters: ways_in.dead_letters().await? })
+    Ok(Outcome {
+        funnel,
+        dead_letters: ways_in.dead_letters().await?,
+    })
 }
 
 /// The demonstration's campaign: found again by its name, or opened. It covers all dates and has
 /// no window, limits, velocity check, smallest purchase or pending period.
 async fn campaign(ways_in: &WaysIn<'_>, admin: &str) -> Result<String, Failure> {
-    let found = ways_in.api(Method::GET, "/mgm/campaigns?limite=100", admin, None).await?;
-    let items = found.get("itens").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let mine = items.iter().find(|campaign| campaign.get("nome") == Some(&CAMPAIGN_NAME.into()));
+    let found = ways_in
+        .api(Method::GET, "/mgm/campaigns?limite=100", admin, None)
+        .await?;
+    let items = found
+        .get("itens")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let mine = items
+        .iter()
+        .find(|campaign| campaign.get("nome") == Some(&CAMPAIGN_NAME.into()));
     let campaign = match mine {
         Some(campaign) => campaign.clone(),
         None => {
@@ -95,7 +118,14 @@ async fn campaign(ways_in: &WaysIn<'_>, admin: &str) -> Result<String, Failure> 
                 "minimo_pedidos_concluidos": 0,
                 "endereco_loja": "https://loja.example.com/"
             });
-            ways_in.api(Method::POST, "/mgm/campaigns", admin, Some(("demonstracao", body))).await?
+            ways_in
+                .api(
+                    Method::POST,
+                    "/mgm/campaigns",
+                    admin,
+                    Some(("demonstracao", body)),
+                )
+                .await?
         }
     };
     text(&campaign, "id_campanha")
@@ -121,7 +151,9 @@ async fn links(
                 let token = ways_in.token(promoter, "customer")?;
                 let body = json!({"id_campanha": campaign});
                 let key = format!("demo-{campaign}-{promoter}");
-                let link = ways_in.api(Method::POST, "/mgm/links", &token, Some((&key, body))).await?;
+                let link = ways_in
+                    .api(Method::POST, "/mgm/links", &token, Some((&key, body)))
+                    .await?;
                 bar.inc(1);
                 Ok::<_, Failure>((promoter.to_owned(), text(&link, "codigo")?))
             }
@@ -151,7 +183,10 @@ async fn references(
         .iter()
         .filter(|purchase| !references.contains_key(&purchase.friend_id))
         .filter_map(|purchase| {
-            Some((purchase.friend_id.as_str(), links.get(&purchase.promoter_id)?.as_str()))
+            Some((
+                purchase.friend_id.as_str(),
+                links.get(&purchase.promoter_id)?.as_str(),
+            ))
         })
         .collect();
     let bar = progress("clicks", friends.len());
@@ -169,7 +204,8 @@ async fn references(
         .await?;
     bar.finish();
     references.extend(opened);
-    let json = serde_json::to_vec(&references).or_work(|| "the links that were opened".to_owned())?;
+    let json =
+        serde_json::to_vec(&references).or_work(|| "the links that were opened".to_owned())?;
     std::fs::write(&kept, json).or_work(|| kept.display().to_string())?;
     Ok(references)
 }
@@ -181,7 +217,9 @@ fn kept_references(project: &Project) -> PathBuf {
 fn purchase_messages(data: &Data, references: &BTreeMap<String, String>) -> Vec<Message> {
     let mut messages = Vec::new();
     for purchase in &data.purchases {
-        let Some(reference) = references.get(&purchase.friend_id) else { continue };
+        let Some(reference) = references.get(&purchase.friend_id) else {
+            continue;
+        };
         let mut tell = |status: &str| {
             let deduplication = format!("{}-{status}", purchase.order_id);
             let body = purchase.message(status, reference);

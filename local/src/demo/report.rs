@@ -30,7 +30,10 @@ pub fn print_funnel(outcome: &Outcome) {
             other => terminal::note(&format!("  {name:<32} {other:>14}")),
         }
     }
-    terminal::note(&format!("  {:<32} {:>14}", "fila_morta", outcome.dead_letters));
+    terminal::note(&format!(
+        "  {:<32} {:>14}",
+        "fila_morta", outcome.dead_letters
+    ));
 }
 
 /// One line of JSON.

@@ -72,16 +72,25 @@ impl<'p> WaysIn<'p> {
         token: &str,
         body: Option<(&str, Value)>,
     ) -> Result<Value, Failure> {
-        let mut request =
-            self.http.request(method.clone(), format!("{}{path}", self.base)).bearer_auth(token);
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.base))
+            .bearer_auth(token);
         if let Some((idempotency_key, body)) = body {
-            request = request.header("Idempotency-Key", idempotency_key).json(&body);
+            request = request
+                .header("Idempotency-Key", idempotency_key)
+                .json(&body);
         }
-        let answer = request.send().await.or_work(|| format!("{method} {path}"))?;
+        let answer = request
+            .send()
+            .await
+            .or_work(|| format!("{method} {path}"))?;
         let status = answer.status();
         let text = answer.text().await.or_work(|| format!("{method} {path}"))?;
         if !status.is_success() {
-            return Err(Failure::work(format!("{method} {path} answered {status}: {text}")));
+            return Err(Failure::work(format!(
+                "{method} {path} answered {status}: {text}"
+            )));
         }
         serde_json::from_str(&text).or_work(|| format!("{method} {path}"))
     }
@@ -94,14 +103,28 @@ impl<'p> WaysIn<'p> {
         let url = format!("{}/r/{code}", self.base);
         let browser = format!("Mozilla/5.0 (X11; Linux x86_64) demonstration/{visitor}");
         let request = self.http.get(&url).header(header::USER_AGENT, browser);
-        let answer = request.send().await.or_work(|| "GET /r/{code}".to_owned())?;
-        let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-        let query = location.and_then(|location| location.split_once('?')).map(|(_, query)| query);
+        let answer = request
+            .send()
+            .await
+            .or_work(|| "GET /r/{code}".to_owned())?;
+        let location = answer
+            .headers()
+            .get(header::LOCATION)
+            .and_then(|value| value.to_str().ok());
+        let query = location
+            .and_then(|location| location.split_once('?'))
+            .map(|(_, query)| query);
         let reference = query.and_then(|query| {
-            query.split('&').find_map(|pair| pair.strip_prefix("ref=")).map(str::to_owned)
+            query
+                .split('&')
+                .find_map(|pair| pair.strip_prefix("ref="))
+                .map(str::to_owned)
         });
         reference.ok_or_else(|| {
-            Failure::work(format!("GET /r/{{code}} answered {} without a ref", answer.status()))
+            Failure::work(format!(
+                "GET /r/{{code}} answered {} without a ref",
+                answer.status()
+            ))
         })
     }
 
@@ -160,12 +183,21 @@ impl<'p> WaysIn<'p> {
     /// # Errors
     /// When the lag gets no shorter for two minutes.
     pub async fn drain_topic(&self, topic: &str, tell: impl Fn(u64)) -> Result<(), Failure> {
-        let sources = self.project.bundle.topic_sources.iter().filter(|source| source.topic == topic);
+        let sources = self
+            .project
+            .bundle
+            .topic_sources
+            .iter()
+            .filter(|source| source.topic == topic);
         let readers: Vec<String> = sources.map(|source| source.reader.clone()).collect();
         let left = async || {
             let mut lag = 0;
             for reader in &readers {
-                lag += self.topics.lag(reader, topic).await.or_work(|| format!("topic {topic}"))?;
+                lag += self
+                    .topics
+                    .lag(reader, topic)
+                    .await
+                    .or_work(|| format!("topic {topic}"))?;
             }
             Ok(lag)
         };
@@ -178,7 +210,11 @@ impl<'p> WaysIn<'p> {
     /// When the queues can't be read.
     pub async fn dead_letters(&self) -> Result<u64, Failure> {
         let targets = self.project.bundle.queues.values().filter_map(|queue| {
-            queue.definition.redrive.as_ref().map(|redrive| redrive.dead_letter_queue.clone())
+            queue
+                .definition
+                .redrive
+                .as_ref()
+                .map(|redrive| redrive.dead_letter_queue.clone())
         });
         let mut dead = 0;
         for name in targets.collect::<std::collections::BTreeSet<_>>() {
@@ -193,7 +229,9 @@ impl<'p> WaysIn<'p> {
     fn queue_url(&self, id: &str) -> Result<String, Failure> {
         let queue = self.project.bundle.queues.get(id);
         queue.map(crate::bundle::Queue::url).ok_or_else(|| {
-            Failure::mend(format!("the template has no queue {id}, which the demonstration uses"))
+            Failure::mend(format!(
+                "the template has no queue {id}, which the demonstration uses"
+            ))
         })
     }
 }

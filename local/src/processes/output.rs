@@ -21,7 +21,7 @@ const TERMINAL_CHARS: usize = 300;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Terminal {
     /// Nothing.
-    Silent,
+    Quiet,
     /// Warnings, errors and what is no JSON log line.
     Troubles,
     /// Every line.
@@ -124,7 +124,7 @@ fn for_terminal(terminal: Terminal, line: &str) -> Option<String> {
         None => !is_metric,
     };
     let is_shown = match terminal {
-        Terminal::Silent => false,
+        Terminal::Quiet => false,
         Terminal::Troubles => is_trouble,
         Terminal::Everything => true,
     };
@@ -148,7 +148,7 @@ mod tests {
         assert!(show(r#"{"level":"INFO","message":"x"}"#).is_none());
         assert!(show(r#"{"_aws":{}}"#).is_none());
         assert!(show("thread main panicked").is_some());
-        assert!(for_terminal(Terminal::Silent, "thread main panicked").is_none());
+        assert!(for_terminal(Terminal::Quiet, "thread main panicked").is_none());
     }
 
     #[test]
