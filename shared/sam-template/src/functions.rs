@@ -66,7 +66,7 @@ pub(crate) fn read(
     })
 }
 
-/// Adds what the named role allows; a role that is no resource of the template adds nothing.
+/// Adds what the named role allows, by its own policies and by those attached to it; a role that is no resource of the template adds nothing.
 pub(crate) fn add_role(
     function: &mut Function,
     resources: &Resources,

@@ -16,6 +16,7 @@
 //! ```
 
 mod attributes;
+mod check;
 mod cron;
 mod document;
 mod error;
@@ -28,6 +29,7 @@ mod schedule;
 mod template;
 mod triggers;
 
+pub use check::{Finding, Rule, check};
 pub use cron::Cron;
 pub use error::{ResolveError, TemplateError};
 pub use expression::{Expression, Facts, Resolver};

@@ -15,6 +15,8 @@ pub struct Parameter {
     pub kind: String,
     /// What it is when nobody says otherwise.
     pub default: Option<Value>,
+    /// The smallest number it may be.
+    pub minimum: Option<Value>,
     /// What it may be; empty when anything.
     pub allowed_values: Vec<String>,
 }

@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 use crate::attributes::{ACCOUNT, REGION, local_attribute};
 use crate::document;
 use crate::error::TemplateError;
-use crate::expression::{Facts, Resolver, decide_conditions, plain_text, single_intrinsic};
+use crate::expression::{
+    Expression, Facts, Resolver, decide_conditions, plain_text, single_intrinsic,
+};
 use crate::functions;
 use crate::model::{
     Bucket, FileTrigger, Function, HttpApi, Parameter, Queue, QueueMapping, Route, Schedule,
@@ -209,6 +211,19 @@ impl Template {
         local_attribute(&self.resources, &self.facts, logical_id, attribute)
     }
 
+    /// A value as text outside AWS; `None` where it is none, or has no value.
+    pub(crate) fn local_text(&self, expression: &Expression) -> Option<String> {
+        let attributes = |id: &str, attribute: &str| self.local_attribute(id, attribute);
+        expression
+            .text(&Resolver::new(&self.facts, &attributes))
+            .ok()?
+    }
+
+    /// Resources as written, before SAM adds its own.
+    pub(crate) fn resource_count(&self) -> usize {
+        self.resources.len()
+    }
+
     /// The environment of a function outside AWS, by [`Template::local_attribute`].
     pub fn environment(
         &self,
@@ -266,6 +281,7 @@ fn read_parameters(section: Map<String, Value>) -> Result<Vec<Parameter>, Templa
         parameters.push(Parameter {
             kind: reader.required_text("Type", "write Type: String, Number or a list type")?,
             default: reader.value("Default")?,
+            minimum: reader.value("MinValue")?,
             allowed_values: reader.texts("AllowedValues")?,
             name,
         });

@@ -158,3 +158,10 @@ fn wrong_parameters_are_told_in_a_sentence() {
         "Parameters: there is no parameter Nothing: leave it out or declare it"
     );
 }
+
+#[test]
+fn the_template_of_the_project_is_right() {
+    let findings = sam_template::check(&read(&[]));
+    let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
