@@ -23,12 +23,21 @@ pub fn of(pid: u32) -> io::Result<ProcessCost> {
         nanos += first_number(&schedule);
     }
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).map_or(0, first_number);
-    Ok(ProcessCost { cpu_micros: nanos / 1000, peak_rss_kib: peak })
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .map_or(0, first_number);
+    Ok(ProcessCost {
+        cpu_micros: nanos / 1000,
+        peak_rss_kib: peak,
+    })
 }
 
 fn first_number(text: &str) -> u64 {
-    text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or_default()
+    text.split_whitespace()
+        .next()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or_default()
 }
 
 /// The median of some measurements.

@@ -35,7 +35,10 @@ struct Samples {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let runs = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_RUNS);
+    let runs = std::env::args()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(DEFAULT_RUNS);
     let key = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
     let secret = json!({
         "DATABASE_URL_LIVE": "mysql://feira:senha@127.0.0.1:3306/feira",
@@ -57,7 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 return Err(format!("{} did not ask for an event", candidate.name).into());
             };
             let mine = samples.entry(&candidate.name).or_default();
-            mine.wall_micros.push(u64::try_from((arrival - begun).as_micros())?);
+            mine.wall_micros
+                .push(u64::try_from((arrival - begun).as_micros())?);
             mine.cpu_micros.push(cost.cpu_micros);
             mine.peak_rss_kib.push(cost.peak_rss_kib);
         }
@@ -67,7 +71,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn candidates(stub: &str) -> Result<Vec<Candidate>, Box<dyn Error>> {
-    let folder = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
+    let folder = std::env::current_exe()?
+        .parent()
+        .map(Path::to_path_buf)
+        .unwrap_or_default();
     let mut all = vec![Candidate {
         name: "bare lambda_runtime".to_owned(),
         program: folder.join("bench-bare-function"),
@@ -76,7 +83,9 @@ fn candidates(stub: &str) -> Result<Vec<Candidate>, Box<dyn Error>> {
     }];
     let template = sam_template::Template::read(Path::new("template.yaml"))?;
     for function in &template.functions {
-        let Some(name) = Path::new(&function.code_uri).file_name().and_then(|name| name.to_str())
+        let Some(name) = Path::new(&function.code_uri)
+            .file_name()
+            .and_then(|name| name.to_str())
         else {
             continue;
         };
@@ -107,7 +116,10 @@ fn production(stub: &str) -> BTreeMap<String, String> {
         ("STAGE", "prod"),
         ("ENVIRONMENT", "production"),
         ("APP_SECRET_ID", "app"),
-        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &format!("http://{stub}")),
+        (
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            &format!("http://{stub}"),
+        ),
         ("PUBLISH_OUTBOX_FUNCTION", "publish-outbox"),
         ("DEAD_LETTER_QUEUE_URL", queue),
         ("EVENT_ROUTES", &routes),
@@ -147,7 +159,9 @@ fn report(candidates: &[Candidate], mut samples: BTreeMap<&str, Samples>) {
     println!("| function | CPU ms | × bare | wall ms | peak RSS MiB | binary MB |");
     println!("| --- | ---: | ---: | ---: | ---: | ---: |");
     for candidate in candidates {
-        let Some(mine) = samples.remove(candidate.name.as_str()) else { continue };
+        let Some(mine) = samples.remove(candidate.name.as_str()) else {
+            continue;
+        };
         let cpu = process_cost::median(mine.cpu_micros) as f64 / 1000.0;
         let wall = process_cost::median(mine.wall_micros) as f64 / 1000.0;
         let rss = process_cost::median(mine.peak_rss_kib) as f64 / 1024.0;

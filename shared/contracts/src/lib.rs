@@ -3,5 +3,6 @@
 pub mod customers;
 pub mod envelope;
 pub mod fields;
+pub mod jobs;
 pub mod mgm;
 pub mod page;

@@ -1,1 +1,82 @@
-//! Campaign rules, budget, dates; funnel and trace.
+//! Campaigns for operators: rules, budget, dates, and what became of them.
+
+mod lists;
+mod problems;
+
+use contracts::mgm::campaigns::{CampaignBody, read_change, read_new};
+use domain::identity::CampaignId;
+use domain::mgm::campaign::{Campaign, Loopback};
+use lambda_kit::http::{Handler, Request, Response};
+use lambda_kit::{FieldError, Problem};
+use sql_store::Store;
+use sql_store::idempotency::{RequestKey, StoredAnswer};
+use sql_store::mgm::campaigns;
+
+/// The handler of every route under /mgm/campaigns.
+pub struct ManageCampaigns {
+    store: Store,
+    loopback: Loopback,
+}
+
+impl ManageCampaigns {
+    /// `loopback` allows shops on this very machine, for laptops.
+    #[must_use]
+    pub const fn new(store: Store, loopback: Loopback) -> Self {
+        Self { store, loopback }
+    }
+
+    async fn open(&self, request: &Request) -> Result<Response, Problem> {
+        let operator = &request.principal()?.subject;
+        let key = request.required_idempotency_key()?;
+        let asked = read_new(&request.body, self.loopback).map_err(problems::wrong_fields)?;
+        let key = RequestKey::new(operator, &request.route, key, &request.body);
+        let encode = |campaign: &Campaign| StoredAnswer {
+            status: 201,
+            body: body_text(campaign),
+        };
+        let answer = campaigns::open_campaign(&self.store, &key, &asked, request.now, encode)
+            .await
+            .map_err(problems::of_open)?;
+        Ok(Response::json_text(answer.status, answer.body))
+    }
+
+    async fn show(&self, request: &Request) -> Result<Response, Problem> {
+        let id = campaign_id(request)?;
+        let found = campaigns::find(&self.store, &id).await;
+        let found = found.map_err(|error| cold_start::store_problem(&error))?;
+        let campaign = found.ok_or_else(problems::unknown_campaign)?;
+        Ok(Response::json(200, &CampaignBody::from(&campaign)))
+    }
+
+    async fn change(&self, request: &Request) -> Result<Response, Problem> {
+        let id = campaign_id(request)?;
+        let asked = read_change(&request.body, self.loopback).map_err(problems::wrong_fields)?;
+        let campaign = campaigns::change_campaign(&self.store, &id, &asked, request.now)
+            .await
+            .map_err(problems::of_change)?;
+        Ok(Response::json(200, &CampaignBody::from(&campaign)))
+    }
+}
+
+impl Handler for ManageCampaigns {
+    async fn handle(&self, request: &Request) -> Result<Response, Problem> {
+        match request.route.as_str() {
+            "POST /mgm/campaigns" => self.open(request).await,
+            "GET /mgm/campaigns" => lists::campaigns(&self.store, request).await,
+            "GET /mgm/campaigns/{id}" => self.show(request).await,
+            "PATCH /mgm/campaigns/{id}" => self.change(request).await,
+            "GET /mgm/campaigns/{id}/refusals" => lists::refusals(&self.store, request).await,
+            _ => Err(Problem::not_found("There is no such route")),
+        }
+    }
+}
+
+fn body_text(campaign: &Campaign) -> String {
+    serde_json::to_string(&CampaignBody::from(campaign)).unwrap_or_default()
+}
+
+fn campaign_id(request: &Request) -> Result<CampaignId, Problem> {
+    let id = request.path_parameter("id")?;
+    CampaignId::parse(id)
+        .map_err(|invalid| Problem::invalid(vec![FieldError::new("id", invalid.rule)]))
+}

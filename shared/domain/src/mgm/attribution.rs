@@ -121,6 +121,22 @@ impl Visitor {
     }
 }
 
+impl ReferralCode {
+    /// A code that nobody has, the same one for the same text: a wrong link is answered with it, so
+    /// that the answer has the shape of a right one.
+    #[must_use]
+    pub fn decoy(key: &SigningKey, text: &str) -> Self {
+        let mut random = [0; 11];
+        let digest = key
+            .mac("decoy", text)
+            .map(|mac| mac.finalize().into_bytes());
+        for (byte, drawn) in random.iter_mut().zip(digest.iter().flatten()) {
+            *byte = *drawn;
+        }
+        Self::from_random(random)
+    }
+}
+
 impl Attribution {
     /// The signed `ref`.
     #[must_use]

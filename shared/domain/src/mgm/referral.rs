@@ -605,7 +605,10 @@ mod tests {
     fn a_coupon_given_on_arrival_holds_its_own_part_of_the_budget() {
         let arrival = campaign(|proposal| proposal.coupon_moment = Some(CouponMoment::Arrival));
         let accepted = judge_purchase(&arrival, &facts()).unwrap();
-        assert_eq!((accepted.for_discount, accepted.for_reward), (Centavos::ZERO, reais(30)));
+        assert_eq!(
+            (accepted.for_discount, accepted.for_reward),
+            (Centavos::ZERO, reais(30))
+        );
     }
 
     #[test]

@@ -113,7 +113,12 @@ pub(super) async fn take(
         .execute(
             "UPDATE promoter_months SET accepted = accepted + 1 \
              WHERE campaign_id = ? AND customer_id = ? AND month = ? AND accepted < ?",
-            values![campaign, customer, month, limit(terms.promoter_monthly_limit())],
+            values![
+                campaign,
+                customer,
+                month,
+                limit(terms.promoter_monthly_limit())
+            ],
         )
         .await?;
     if in_month > 0 {
@@ -126,7 +131,11 @@ pub(super) async fn take(
             values![campaign, customer, month],
         )
         .await?;
-    Ok(if is_first { None } else { Some(Refusal::MonthlyLimit) })
+    Ok(if is_first {
+        None
+    } else {
+        Some(Refusal::MonthlyLimit)
+    })
 }
 
 /// Gives a voided referral back to its promoter's limits.
@@ -149,6 +158,8 @@ pub(super) async fn give_back(tx: &Tx, referral: &Locked) -> Result<(), StoreErr
     if (in_all, in_month) == (1, 1) {
         Ok(())
     } else {
-        Err(StoreError::Broken("promoters have fewer referrals than were accepted"))
+        Err(StoreError::Broken(
+            "promoters have fewer referrals than were accepted",
+        ))
     }
 }

@@ -77,7 +77,9 @@ pub async fn record_order(
     now: UtcMillis,
 ) -> Result<Recorded, RecordOrderError> {
     let attempt = async |lost: Option<Refusal>| {
-        store.transact(async |tx: &Tx| record(tx, message_id, news, lost, now).await).await
+        store
+            .transact(async |tx: &Tx| record(tx, message_id, news, lost, now).await)
+            .await
     };
     // What a refused referral had taken went back with its transaction; the next one keeps why.
     let outcome = match attempt(None).await {
@@ -124,7 +126,10 @@ async fn record(
 
 /// A delivered order is a completed one, with or without a message of `viagens`.
 async fn note_completion(tx: &Tx, order: &Order, now: UtcMillis) -> Result<(), StoreError> {
-    if trips::lock_completions(tx, &[order.id.as_str()]).await?.is_empty() {
+    if trips::lock_completions(tx, &[order.id.as_str()])
+        .await?
+        .is_empty()
+    {
         let whole = CompletedLeg {
             order: order.id.clone(),
             customer: order.customer.clone(),
@@ -211,7 +216,10 @@ async fn merge(tx: &Tx, news: &Order, now: UtcMillis) -> Result<Order, Undone> {
         let known: Option<Row> = tx.one(&sql, values![news.id.as_str()]).await?;
         if let Some(row) = known {
             let known = row.order(&news.id)?;
-            let merged = known.clone().merged(news.clone()).map_err(|other| Undone::Failed(other.into()))?;
+            let merged = known
+                .clone()
+                .merged(news.clone())
+                .map_err(|other| Undone::Failed(other.into()))?;
             if merged != known {
                 write(tx, &merged, now).await?;
             }
@@ -262,7 +270,11 @@ async fn write(tx: &Tx, order: &Order, now: UtcMillis) -> Result<(), StoreError>
             ],
         )
         .await?;
-    if written == 1 { Ok(()) } else { Err(StoreError::Broken("purchases lost a locked row")) }
+    if written == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Broken("purchases lost a locked row"))
+    }
 }
 
 fn claim_columns(order: &Order) -> (Option<&str>, Option<i64>) {

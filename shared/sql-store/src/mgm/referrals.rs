@@ -7,9 +7,7 @@ use domain::{
     mgm::{
         audit::{self, Change, Details, Entity, Event, Head},
         campaign::{Campaign, CouponMoment},
-        referral::{
-            Acceptance, Claim, Order, Refusal, ReferralStatus, VoidReason, judge_purchase,
-        },
+        referral::{Acceptance, Claim, Order, ReferralStatus, Refusal, VoidReason, judge_purchase},
         voucher::Kind,
     },
     money::Centavos,
@@ -103,7 +101,10 @@ impl TryFrom<Row> for Locked {
             status: ReferralStatus::parse(&row.status)?,
             purchase_month: row.purchase_month,
             held: Centavos::new(row.reward_reserved_centavos)?,
-            head: Head { version: row.version, hash: row.audit_hash },
+            head: Head {
+                version: row.version,
+                hash: row.audit_hash,
+            },
         })
     }
 }
@@ -128,7 +129,10 @@ pub(super) async fn lock_of_orders(
         crate::placeholders(1, orders.len()),
         tx.for_update()
     );
-    let keys = orders.iter().map(|order| crate::Value::from(*order)).collect();
+    let keys = orders
+        .iter()
+        .map(|order| crate::Value::from(*order))
+        .collect();
     let rows: Vec<Row> = tx.all(&sql, keys).await?;
     rows.into_iter().map(Locked::try_from).collect()
 }
@@ -217,7 +221,13 @@ async fn insert(
         .with("reserva_desconto", acceptance.for_discount)
         .with("reserva_premio", acceptance.for_reward);
     let event = Event::ReferralAccepted;
-    let change = Change { entity: Entity::Referral, id: id.as_str(), changed: now, event, details };
+    let change = Change {
+        entity: Entity::Referral,
+        id: id.as_str(),
+        changed: now,
+        event,
+        details,
+    };
     let entry = audit::chain(&Head::none(), &change);
     let clicked = match &order.claim {
         Some(Claim::Signed(click)) => Some(click.clicked.get()),
@@ -324,13 +334,22 @@ pub(super) async fn void(
     reason: VoidReason,
     now: UtcMillis,
 ) -> Result<(), StoreError> {
-    let status = referral.status.void().map_err(|_| StoreError::Broken("a void referral"))?;
+    let status = referral
+        .status
+        .void()
+        .map_err(|_| StoreError::Broken("a void referral"))?;
     let details = Details::new()
         .with("motivo", reason.as_str())
         .with("id_pedido", &referral.order)
         .with("devolvido", referral.held);
     let (event, id) = (Event::ReferralVoided, referral.id.as_str());
-    let change = Change { entity: Entity::Referral, id, changed: now, event, details };
+    let change = Change {
+        entity: Entity::Referral,
+        id,
+        changed: now,
+        event,
+        details,
+    };
     let entry = audit::chain(&referral.head, &change);
     let written = tx
         .execute(

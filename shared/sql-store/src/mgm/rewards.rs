@@ -57,20 +57,28 @@ pub(super) async fn settle(
     if completions.is_empty() {
         return Ok(Settled::default());
     }
-    let completed: BTreeMap<&str, UtcMillis> =
-        completions.iter().map(|one| (one.order.as_str(), one.completed)).collect();
+    let completed: BTreeMap<&str, UtcMillis> = completions
+        .iter()
+        .map(|one| (one.order.as_str(), one.completed))
+        .collect();
     let orders: Vec<&str> = completed.keys().copied().collect();
     complete_orders(tx, &orders, now).await?;
     let referrals = lock_of_orders(tx, &orders, "status IN ('aceita', 'concluida')").await?;
     let campaigns = load_campaigns(tx, &referrals).await?;
     let (mut due, mut waiting) = (Vec::new(), Vec::new());
     for referral in referrals {
-        let (Some(terms), Some(&completed)) =
-            (campaigns.get(&referral.campaign), completed.get(referral.order.as_str()))
-        else {
+        let (Some(terms), Some(&completed)) = (
+            campaigns.get(&referral.campaign),
+            completed.get(referral.order.as_str()),
+        ) else {
             return Err(StoreError::Broken("referrals name what is not there"));
         };
-        let over = Over { due: completed.plus_days(terms.pending_days()), completed, terms, referral };
+        let over = Over {
+            due: completed.plus_days(terms.pending_days()),
+            completed,
+            terms,
+            referral,
+        };
         match over.due <= now {
             true => due.push(over),
             false if over.referral.status == ReferralStatus::Accepted => waiting.push(over),
@@ -79,7 +87,10 @@ pub(super) async fn settle(
     }
     reward(tx, &due, now).await?;
     let_wait(tx, &waiting, now).await?;
-    Ok(Settled { vouchers: due.len(), pending: waiting.len() })
+    Ok(Settled {
+        vouchers: due.len(),
+        pending: waiting.len(),
+    })
 }
 
 /// The company counts a customer's completed orders, with or without a link.
@@ -117,9 +128,14 @@ async fn reward(tx: &Tx, due: &[Over<'_>], now: UtcMillis) -> Result<(), StoreEr
     let mut entries = Vec::with_capacity(due.len());
     for (over, voucher) in due.iter().zip(&issued) {
         if !voucher.is_new {
-            return Err(StoreError::Broken("a referral without reward has a voucher"));
+            return Err(StoreError::Broken(
+                "a referral without reward has a voucher",
+            ));
         }
-        over.referral.status.reward().map_err(|_| StoreError::Broken("referrals.status"))?;
+        over.referral
+            .status
+            .reward()
+            .map_err(|_| StoreError::Broken("referrals.status"))?;
         let details = over.details().with("id_voucher", &voucher.id);
         entries.push(over.entry(Event::ReferralRewarded, details, now));
     }
@@ -131,7 +147,10 @@ async fn reward(tx: &Tx, due: &[Over<'_>], now: UtcMillis) -> Result<(), StoreEr
 async fn let_wait(tx: &Tx, waiting: &[Over<'_>], now: UtcMillis) -> Result<(), StoreError> {
     let mut entries = Vec::with_capacity(waiting.len());
     for over in waiting {
-        over.referral.status.complete().map_err(|_| StoreError::Broken("referrals.status"))?;
+        over.referral
+            .status
+            .complete()
+            .map_err(|_| StoreError::Broken("referrals.status"))?;
         let details = over.details().with("premio_em", over.due);
         entries.push(over.entry(Event::ReferralCompleted, details, now));
     }
@@ -149,7 +168,10 @@ async fn update(
     let mut by_period: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
     for over in all {
         let pending_ms = over.due.get() - over.completed.get();
-        by_period.entry(pending_ms).or_default().push(over.referral.id.as_str());
+        by_period
+            .entry(pending_ms)
+            .or_default()
+            .push(over.referral.id.as_str());
     }
     for (pending_ms, ids) in by_period {
         let sql = format!(
@@ -185,12 +207,20 @@ impl Over<'_> {
     }
 
     fn details(&self) -> Details {
-        Details::new().with("id_pedido", &self.referral.order).with("concluido_em", self.completed)
+        Details::new()
+            .with("id_pedido", &self.referral.order)
+            .with("concluido_em", self.completed)
     }
 
     fn entry(&self, event: Event, details: Details, now: UtcMillis) -> Entry {
         let id = self.referral.id.as_str();
-        let change = Change { entity: Entity::Referral, id, changed: now, event, details };
+        let change = Change {
+            entity: Entity::Referral,
+            id,
+            changed: now,
+            event,
+            details,
+        };
         audit::chain(&self.referral.head, &change)
     }
 }

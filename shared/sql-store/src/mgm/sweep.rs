@@ -100,7 +100,8 @@ pub async fn ended_trips(
                AND r.status = 'aceita' ORDER BY p.ends_ms, p.order_id LIMIT ?";
     let rows: Vec<EndedRow> = store
         .transact(async |tx: &Tx| {
-            tx.all(sql, values![ends_ms, by.get(), ends_ms, order, PAGE]).await
+            tx.all(sql, values![ends_ms, by.get(), ends_ms, order, PAGE])
+                .await
         })
         .await?;
     rows.into_iter()
@@ -137,8 +138,14 @@ pub async fn settle_page(
             let mut after = before.clone();
             after.resume_after = Some(cursor.to_owned());
             after.count("pedidos", i64::try_from(ids.len()).unwrap_or(i64::MAX));
-            after.count("vouchers", i64::try_from(settled.vouchers).unwrap_or(i64::MAX));
-            after.count("em_carencia", i64::try_from(settled.pending).unwrap_or(i64::MAX));
+            after.count(
+                "vouchers",
+                i64::try_from(settled.vouchers).unwrap_or(i64::MAX),
+            );
+            after.count(
+                "em_carencia",
+                i64::try_from(settled.pending).unwrap_or(i64::MAX),
+            );
             after.note_progress(tx, now).await?;
             Ok::<_, JobError>((settled, after))
         })

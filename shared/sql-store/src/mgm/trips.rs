@@ -52,10 +52,16 @@ pub async fn complete_trips(
     messages: &[TripMessage],
     now: UtcMillis,
 ) -> CompletedTrips {
-    let mut all = CompletedTrips { results: Vec::with_capacity(messages.len()), vouchers: 0 };
+    let mut all = CompletedTrips {
+        results: Vec::with_capacity(messages.len()),
+        vouchers: 0,
+    };
     for chunk in messages.chunks(MOST_AT_ONCE) {
         let outcome = complete_at_once(store, chunk, now).await;
-        if chunk.len() > 1 && outcome.as_ref().is_err_and(|error| *error != StoreError::Unreachable)
+        if chunk.len() > 1
+            && outcome
+                .as_ref()
+                .is_err_and(|error| *error != StoreError::Unreachable)
         {
             for message in chunk {
                 let alone = complete_at_once(store, std::slice::from_ref(message), now).await;
@@ -106,8 +112,10 @@ async fn mark_new<'a>(
     now: UtcMillis,
 ) -> Result<Vec<&'a TripMessage>, StoreError> {
     let mut seen = HashSet::new();
-    let mut new: Vec<&TripMessage> =
-        messages.iter().filter(|message| seen.insert(message.id.as_str())).collect();
+    let mut new: Vec<&TripMessage> = messages
+        .iter()
+        .filter(|message| seen.insert(message.id.as_str()))
+        .collect();
     // In one order everywhere, so that two instances with the same messages don't deadlock.
     new.sort_by(|left, right| left.id.cmp(&right.id));
     let mark = async |new: &[&TripMessage]| {
@@ -143,7 +151,9 @@ struct LegRow {
 pub(super) async fn note_legs(tx: &Tx, legs: &[&CompletedLeg]) -> Result<(), StoreError> {
     let mut by_key = BTreeMap::new();
     for leg in legs {
-        by_key.entry((leg.order.as_str(), leg.leg.number())).or_insert(*leg);
+        by_key
+            .entry((leg.order.as_str(), leg.leg.number()))
+            .or_insert(*leg);
     }
     match insert_legs(tx, &by_key).await {
         Err(StoreError::Duplicate) => {}
@@ -151,8 +161,10 @@ pub(super) async fn note_legs(tx: &Tx, legs: &[&CompletedLeg]) -> Result<(), Sto
     }
     let orders: BTreeSet<&str> = by_key.keys().map(|(order, _)| *order).collect();
     let known = legs_of(tx, &orders.into_iter().collect::<Vec<_>>(), "").await?;
-    let known: HashSet<(&str, i32)> =
-        known.iter().map(|row| (row.order_id.as_str(), row.leg)).collect();
+    let known: HashSet<(&str, i32)> = known
+        .iter()
+        .map(|row| (row.order_id.as_str(), row.leg))
+        .collect();
     by_key.retain(|(order, number), _| !known.contains(&(order, i32::from(*number))));
     insert_legs(tx, &by_key).await
 }
@@ -189,7 +201,11 @@ async fn legs_of(tx: &Tx, orders: &[&str], lock: &str) -> Result<Vec<LegRow>, St
          ORDER BY order_id, leg{lock}",
         placeholders(1, orders.len())
     );
-    tx.all(&sql, orders.iter().map(|order| Value::from(*order)).collect()).await
+    tx.all(
+        &sql,
+        orders.iter().map(|order| Value::from(*order)).collect(),
+    )
+    .await
 }
 
 #[derive(FromQueryResult)]
@@ -242,7 +258,9 @@ pub(super) async fn completions(
     let mut legs: BTreeMap<String, Vec<(Leg, UtcMillis)>> = BTreeMap::new();
     for row in legs_of(tx, &keys, lock).await? {
         let leg = Leg::restore(i64::from(row.leg), i64::from(row.legs))?;
-        legs.entry(row.order_id).or_default().push((leg, UtcMillis::new(row.completed_ms)?));
+        legs.entry(row.order_id)
+            .or_default()
+            .push((leg, UtcMillis::new(row.completed_ms)?));
     }
     let completed = legs.into_iter().filter_map(|(order, legs)| {
         completion(&legs).map(|completed| Completion { order, completed })
