@@ -243,7 +243,10 @@ fn write_atomically(
     overwrite: Overwrite,
 ) -> Result<(), FileError> {
     let folder = path.parent().ok_or(FileError::NotFound)?;
-    fs::create_dir_all(folder).map_err(io_error)?;
+    fs::create_dir_all(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => FileError::CrossesAnotherKey,
+        _ => io_error(error),
+    })?;
     stay_below(base, &folder.canonicalize().map_err(io_error)?)?;
     let mut temporary = tempfile::NamedTempFile::new_in(base.join(".novos")).map_err(io_error)?;
     temporary.write_all(content).map_err(io_error)?;

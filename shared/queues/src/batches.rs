@@ -90,7 +90,12 @@ impl Sending {
         heads
     }
 
-    /// Records what became of a head.
+    /// Whether it is known what became of the message.
+    pub(crate) fn is_settled(&self, position: usize) -> bool {
+        self.outcomes.get(position).is_none_or(Option::is_some)
+    }
+
+    /// Records what became of a message that was tried.
     pub(crate) fn record(&mut self, position: usize, outcome: Result<SentMessage, SendError>) {
         match outcome {
             Ok(sent) => {

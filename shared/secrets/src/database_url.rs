@@ -6,12 +6,17 @@
 
 use std::path::{Path, PathBuf};
 
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
+};
 
 use crate::secret::Secret;
 
 /// MySQL's port.
 const DEFAULT_PORT: u16 = 3306;
+
+/// What a path must not hold as it is within a URL.
+const NOT_IN_A_PATH: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#');
 
 /// Where a database is. `Debug` shows the kind only.
 #[derive(Clone, PartialEq, Eq)]
@@ -91,7 +96,11 @@ impl DatabaseUrl {
     pub fn connection_url(&self) -> Secret {
         match self {
             Self::MySql(address) => address.connection_url(),
-            Self::Sqlite(path) => Secret::new(format!("sqlite://{}?mode=rwc", path.display())),
+            Self::Sqlite(path) => {
+                let path = path.to_string_lossy();
+                let path = utf8_percent_encode(&path, NOT_IN_A_PATH);
+                Secret::new(format!("sqlite://{path}?mode=rwc"))
+            }
         }
     }
 }

@@ -58,25 +58,20 @@ impl EmbeddedQueues {
             );
             transaction.execute_raw(forget).await.map_err(file_error)?;
         }
-        loop {
-            let heads = sending.heads();
-            if heads.is_empty() {
-                break;
+        // Nothing here fails alone, so all that may go goes in the order given.
+        for (position, message) in messages.iter().enumerate() {
+            if sending.is_settled(position) {
+                continue;
             }
-            for position in heads {
-                let Some(message) = messages.get(position) else {
-                    continue;
-                };
-                let sent = match deduplication_id(message, fifo) {
-                    Some(id) => send_once(&transaction, name, &queue, message, &id, now_ms).await?,
-                    None => {
-                        insert(&transaction, name, &queue, message, None, now_ms)
-                            .await?
-                            .0
-                    }
-                };
-                sending.record(position, Ok(sent));
-            }
+            let sent = match deduplication_id(message, fifo) {
+                Some(id) => send_once(&transaction, name, &queue, message, &id, now_ms).await?,
+                None => {
+                    insert(&transaction, name, &queue, message, None, now_ms)
+                        .await?
+                        .0
+                }
+            };
+            sending.record(position, Ok(sent));
         }
         transaction.commit().await.map_err(file_error)?;
         Ok(sending.into_outcomes())
