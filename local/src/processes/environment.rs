@@ -51,7 +51,7 @@ pub fn environment_of(
         ("AWS_LAMBDA_LOG_STREAM_NAME", process_id.to_owned()),
         (
             "AWS_LAMBDA_RUNTIME_API",
-            format!("{address}/.rt/{}/{process_id}", function.id),
+            format!("http://{address}/.rt/{}/{process_id}", function.id),
         ),
         ("AWS_REGION", LOCAL_REGION.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "only-for-this-machine".to_owned()),
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(environment["STAGE"], "dev");
         assert_eq!(
             environment["AWS_LAMBDA_RUNTIME_API"],
-            "127.0.0.1:9/.rt/EchoFunction/p1"
+            "http://127.0.0.1:9/.rt/EchoFunction/p1"
         );
         assert_eq!(environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], "256");
         assert!(!environment.contains_key("HOME"));
