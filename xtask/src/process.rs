@@ -193,7 +193,7 @@ async fn show_lines(stdout: impl AsyncRead + Unpin, each: &mut impl FnMut(&str))
 
 /// The end of a log, for a message: the last lines, on one line.
 pub(crate) fn last_lines(log: &Path) -> String {
-    const LINES: usize = 6;
+    const LINES: usize = 3;
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let mut lines: Vec<&str> = text
