@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Findings, Rule};
-use crate::model::{Queue, QueueMapping, TopicMapping};
+use crate::expression::Expression;
+use crate::model::{Function, Queue, QueueMapping, TopicMapping};
 use crate::schedule::SCHEDULED_TIME;
 use crate::template::Template;
 
@@ -121,7 +122,7 @@ fn queues(template: &Template, findings: &mut Findings) {
     let ends = dead_letter_queues(template);
     for queue in &template.queues {
         match &queue.redrive {
-            None if ends.contains(queue.logical_id.as_str()) => {}
+            None if ends.contains(&queue.logical_id) => {}
             None => findings.add(
                 Rule::DeadLetters,
                 &queue.logical_id,
@@ -157,7 +158,7 @@ fn redrive_fits(queue: &Queue, end: &Queue, findings: &mut Findings) {
     }
 }
 
-fn dead_letter_queues(template: &Template) -> BTreeSet<&str> {
+fn dead_letter_queues(template: &Template) -> BTreeSet<String> {
     let of_queues = template
         .queues
         .iter()
@@ -171,9 +172,9 @@ fn dead_letter_queues(template: &Template) -> BTreeSet<&str> {
         .iter()
         .filter_map(|one| one.on_failure.as_deref());
     of_queues
-        .map(|redrive| redrive.dead_letter.as_str())
-        .chain(of_schedules)
-        .chain(of_functions)
+        .map(|redrive| redrive.dead_letter.clone())
+        .chain(of_schedules.chain(of_functions).map(str::to_owned))
+        .chain(template.functions.iter().flat_map(sealed_dead_letters))
         .collect()
 }
 
@@ -241,17 +242,30 @@ fn topic(template: &Template, mapping: &TopicMapping, findings: &mut Findings) {
     let Some(function) = template.function(&mapping.function) else {
         return;
     };
-    for statement in &function.statements {
-        if statement
+    // What cannot be read goes to its own dead letters, sealed; nothing else may leave by a queue.
+    let sealed = sealed_dead_letters(function);
+    let sends = function.statements.iter().filter(|statement| {
+        statement
             .actions
             .iter()
             .any(|action| action == "sqs:SendMessage")
-        {
+    });
+    for queue in sends
+        .flat_map(|one| &one.resources)
+        .flat_map(Expression::references)
+    {
+        if !sealed.contains(&queue) {
             findings.add(
                 Rule::PersonalTopic,
                 &function.logical_id,
-                "it reads clientes, whose personal data never lies in a queue: take sqs:SendMessage away",
+                format!("it reads clientes, whose personal data never lies in {queue}: take sqs:SendMessage away"),
             );
         }
     }
+}
+
+/// The queue that lambda-kit seals unreadable messages into.
+fn sealed_dead_letters(function: &Function) -> Vec<String> {
+    let variable = function.environment.get("DEAD_LETTER_QUEUE_URL");
+    variable.map(Expression::references).unwrap_or_default()
 }
