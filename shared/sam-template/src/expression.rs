@@ -394,3 +394,7 @@ fn malformed(intrinsic: &str, expected: &str) -> ResolveError {
         expected: expected.to_owned(),
     }
 }
+
+#[cfg(test)]
+#[path = "expression_tests.rs"]
+mod tests;
