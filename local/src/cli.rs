@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::demo::DemoArgs;
+
 /// Feira on one machine: builds the functions and runs them as template.yaml wires them, with
 /// embedded queues, database, files and Kafka. No AWS account, no Docker.
 #[derive(Debug, Parser)]
@@ -13,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
     version,
     after_help = "Examples:
   cargo local                                    build and start everything on port 8080
-  cargo local -- token --scope mgm.campaigns     print a token for curl
+  cargo local -- token --scope mgm:admin         print a token for curl
   cargo local -- send PedidosQueue pedidos.ndjson
   cargo local -- run mgm_set_promoters --date 2026-11-19
   cargo local -- demo                            a whole referral campaign, from link to voucher
@@ -68,7 +70,7 @@ pub enum Command {
     },
     /// Prints an access token that the local authorizer accepts.
     #[command(after_help = "Example:
-  curl -H \"authorization: Bearer $(cargo local -- token --scope vouchers --sub 01J…)\" \\
+  curl -H \"authorization: Bearer $(cargo local -- token --scope customer --sub 01J…)\" \\
        http://127.0.0.1:8080/vouchers/me")]
     Token(TokenArgs),
     /// Brings database 1 up to date.
@@ -104,6 +106,9 @@ pub enum Command {
         #[arg(long)]
         again: bool,
     },
+    /// Replays orders through the whole bundle, from link to voucher, and shows the funnel.
+    #[command(after_help = "Example: cargo local -- demo --data ../orders --json")]
+    Demo(DemoArgs),
     /// Sends each line of a file as a message to a queue.
     #[command(after_help = "Example: cargo local -- send PedidosQueue pedidos.ndjson")]
     Send {
@@ -115,9 +120,6 @@ pub enum Command {
         #[arg(long, default_value = "id_cliente", value_name = "FIELD")]
         group_by: String,
     },
-    /// Replays real orders through the bundle: a whole referral campaign, from link to voucher.
-    #[command(after_help = "Example: cargo local -- demo --data ../shared/data/olist --json")]
-    Demo(crate::demo::Options),
     /// Writes each line of a file as a record to a topic of the embedded Kafka log.
     #[command(
         after_help = "Example: cargo local -- produce clientes --key id_cliente clientes.ndjson"

@@ -12,7 +12,7 @@ use sql_store::Store;
 use crate::bundle::Bundle;
 use crate::failure::{Failure, OrFailure};
 use crate::settings::Settings;
-use crate::state::{InstanceNote, StateDir};
+use crate::state::StateDir;
 use crate::token::Claims;
 use crate::{compile, from_template, settings};
 
@@ -140,14 +140,6 @@ impl Project {
         let now = now.or_mend(|| "this machine's clock is wrong".to_owned())?;
         let applied = sql_store::migrate::migrate(&store, now).await;
         applied.or_mend(|| format!("{} cannot be migrated", self.database_name()))
-    }
-
-    /// The instance that runs in the state folder and has said where, if one does.
-    pub fn running(&self) -> Option<InstanceNote> {
-        match self.state.lock() {
-            Ok(Some(_free)) => None,
-            _ => self.state.note(),
-        }
     }
 
     /// What database 1 is called at the terminal; a MySQL URL's password is never shown.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::cli::{Cli, Command, TokenArgs};
 use crate::client::Client;
+use crate::demo;
 use crate::failure::{Failure, OrFailure};
 use crate::instance::{Extent, Instance, open_queues};
 use crate::processes::Terminal;
@@ -46,12 +47,12 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             let range = jobs::Range::parse(&from, &to)?;
             jobs::backfill(project, &job, range, dry_run, again).await
         }
+        Command::Demo(args) => demo::run(project, &args).await,
         Command::Send {
             queue,
             file,
             group_by,
         } => feed::send(project, &queue, &file, &group_by).await,
-        Command::Demo(options) => crate::demo::run(project, &options).await,
         Command::Produce { topic, key, file } => {
             feed::produce(project, &topic, key.as_deref(), &file).await
         }
@@ -148,7 +149,7 @@ pub async fn with_functions<T>(
 }
 
 /// The note of the instance that holds the state folder; `None` when nobody does.
-fn running(project: &Project) -> Result<Option<InstanceNote>, Failure> {
+pub fn running(project: &Project) -> Result<Option<InstanceNote>, Failure> {
     if project.state.lock()?.is_some() {
         return Ok(None);
     }

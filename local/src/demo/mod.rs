@@ -4,22 +4,23 @@
 mod data;
 mod replay;
 mod report;
-mod ways_in;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::client::Client;
+use crate::commands::running;
 use crate::failure::Failure;
 use crate::instance::{Extent, Instance};
 use crate::processes::Terminal;
 use crate::project::Project;
 use crate::terminal;
 
-pub use data::Data;
+use data::Data;
 
 /// What the command line says about the demonstration.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Options {
+pub struct DemoArgs {
     /// Folder with clientes.ndjson, pedidos.ndjson and entregas.ndjson; without it a small made-up
     /// sample.
     #[arg(long, value_name = "DIR")]
@@ -34,20 +35,20 @@ pub struct Options {
 ///
 /// # Errors
 /// A sentence that says what to mend, or which step failed.
-pub async fn run(project: Arc<Project>, options: &Options) -> Result<(), Failure> {
+pub async fn run(project: Arc<Project>, options: &DemoArgs) -> Result<(), Failure> {
     let data = Data::read(options.data.as_deref())?;
-    let own = match project.running() {
-        Some(_) => None,
+    let outcome = match running(&project)? {
+        Some(note) => replay::replay(&Client::new(project, note).await?, &data).await?,
         None => {
             let extent = Extent::Everything { port: 0 };
-            Some(Instance::start(Arc::clone(&project), extent, Terminal::Quiet).await?)
+            let instance =
+                Instance::start(Arc::clone(&project), extent, Terminal::Troubles).await?;
+            let client = Client::new(project, instance.note.clone()).await?;
+            let outcome = replay::replay(&client, &data).await;
+            instance.stop().await;
+            outcome?
         }
     };
-    let outcome = replay::replay(&project, &data).await;
-    if let Some(instance) = own {
-        instance.stop().await;
-    }
-    let outcome = outcome?;
     report::print_funnel(&outcome);
     if options.json {
         terminal::answer(&report::json_line(&outcome)?);

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
+use axum::http::{Method, header};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::Method;
+use queues::{OutgoingMessage, group_id};
 use serde_json::{Value, json};
 
 use super::data::Data;
-use super::ways_in::{Message, WaysIn};
+use crate::client::Client;
 use crate::failure::{Failure, OrFailure};
-use crate::project::Project;
+use crate::topic_log::NewRecord;
 
 const CAMPAIGN_NAME: &str = "Demonstração";
 const TOPIC: &str = "clientes";
@@ -19,7 +20,6 @@ const PURCHASES_QUEUE: &str = "PedidosQueue";
 const TRIPS_QUEUE: &str = "ViagensQueue";
 /// Requests under way at once.
 const CONCURRENT_REQUESTS: usize = 8;
-const SENT_AT_ONCE: usize = 500;
 
 /// What came of it.
 pub struct Outcome {
@@ -30,67 +30,112 @@ pub struct Outcome {
 }
 
 /// Replays the data; each step waits until the bundle has taken it in.
-pub async fn replay(project: &Project, data: &Data) -> Result<Outcome, Failure> {
-    let ways_in = WaysIn::open(project).await?;
-    let admin = ways_in.token("demonstracao", "mgm:admin")?;
+pub async fn replay(client: &Client, data: &Data) -> Result<Outcome, Failure> {
+    let admin = client.token("demonstracao", &["mgm:admin"])?;
 
-    let bar = progress("customers", data.customers.len());
-    for chunk in data.customers.chunks(SENT_AT_ONCE) {
-        let records = chunk
-            .iter()
-            .map(|customer| (customer.id.clone(), customer.topic_record()));
-        ways_in.produce(TOPIC, records.collect()).await?;
-    }
-    ways_in
-        .drain_topic(TOPIC, |left| show_left(&bar, left))
-        .await?;
-    bar.finish();
+    let records: Vec<NewRecord> = data
+        .customers
+        .iter()
+        .map(|customer| NewRecord {
+            key: Some(customer.id.clone().into_bytes()),
+            value: Some(customer.topic_record().to_string().into_bytes()),
+            headers: Vec::new(),
+        })
+        .collect();
+    let bar = progress("customers", records.len());
+    client.produce(TOPIC, &records).await?;
+    wait(client, &bar).await?;
 
-    let campaign = campaign(&ways_in, &admin).await?;
-    let links = links(&ways_in, data, &campaign).await?;
-    let references = references(&ways_in, project, data, &links).await?;
+    let campaign = campaign(client, &admin).await?;
+    let links = links(client, data, &campaign).await?;
+    let references = references(client, data, &links).await?;
 
-    let bar = progress("purchases", data.purchases.len());
     let messages = purchase_messages(data, &references);
-    send_all(&ways_in, PURCHASES_QUEUE, messages).await?;
-    ways_in
-        .drain_queue(PURCHASES_QUEUE, |left| show_left(&bar, left))
-        .await?;
-    bar.finish();
+    let bar = progress("purchases", messages.len());
+    client.send(PURCHASES_QUEUE, &messages).await?;
+    wait(client, &bar).await?;
 
-    let bar = progress("deliveries", data.completions.len());
-    let messages = data
+    let messages: Vec<OutgoingMessage> = data
         .completions
         .iter()
         .map(|completion| {
-            let deduplication = format!("{}-entrega", completion.order_id);
-            (
-                completion.customer_id.clone(),
-                deduplication,
-                completion.message(),
-            )
+            let identity = format!("{}-entrega", completion.order_id);
+            message(&completion.customer_id, identity, &completion.message())
         })
         .collect();
-    send_all(&ways_in, TRIPS_QUEUE, messages).await?;
-    ways_in
-        .drain_queue(TRIPS_QUEUE, |left| show_left(&bar, left))
-        .await?;
-    bar.finish();
+    let bar = progress("deliveries", messages.len());
+    client.send(TRIPS_QUEUE, &messages).await?;
+    wait(client, &bar).await?;
 
     let path = format!("/mgm/campaigns/{campaign}/funnel");
-    let funnel = ways_in.api(Method::GET, &path, &admin, None).await?;
+    let funnel = ask(client, Method::GET, &path, &admin, None).await?;
     Ok(Outcome {
         funnel,
-        dead_letters: ways_in.dead_letters().await?,
+        dead_letters: client.dead_letters().await?,
     })
+}
+
+/// Asks the API and answers its JSON.
+async fn ask(
+    client: &Client,
+    method: Method,
+    path: &str,
+    token: &str,
+    body: Option<(&str, Value)>,
+) -> Result<Value, Failure> {
+    let bearer = format!("Bearer {token}");
+    let mut headers = vec![("authorization", bearer.as_str())];
+    let mut bytes = Vec::new();
+    if let Some((idempotency_key, body)) = &body {
+        headers.extend([
+            ("idempotency-key", *idempotency_key),
+            ("content-type", "application/json"),
+        ]);
+        bytes = body.to_string().into_bytes();
+    }
+    let answer = client
+        .request_with(method.clone(), path, &headers, bytes)
+        .await?;
+    if !answer.status.is_success() {
+        let told = answer.json();
+        return Err(Failure::work(format!(
+            "{method} {path} answered {}: {told}",
+            answer.status
+        )));
+    }
+    Ok(answer.json())
+}
+
+/// Waits until the bundle has nothing left to do.
+async fn wait(client: &Client, bar: &ProgressBar) -> Result<(), Failure> {
+    let length = bar.length().unwrap_or_default();
+    client
+        .wait_until_idle(|pending| bar.set_position(length.saturating_sub(pending.total())))
+        .await?;
+    bar.finish();
+    Ok(())
+}
+
+/// A message of a FIFO queue, in the order of its customer.
+fn message(customer: &str, deduplication: String, body: &Value) -> OutgoingMessage {
+    OutgoingMessage::fifo(
+        body.to_string(),
+        group_id(&[customer.as_bytes()]),
+        deduplication,
+    )
 }
 
 /// The demonstration's campaign: found again by its name, or opened. It covers all dates and has
 /// no window, limits, velocity check, smallest purchase or pending period.
-async fn campaign(ways_in: &WaysIn<'_>, admin: &str) -> Result<String, Failure> {
-    let found = ways_in
-        .api(Method::GET, "/mgm/campaigns?limite=100", admin, None)
-        .await?;
+async fn campaign(client: &Client, admin: &str) -> Result<String, Failure> {
+    let found = ask(
+        client,
+        Method::GET,
+        "/mgm/campaigns?limite=100",
+        admin,
+        None,
+    )
+    .await?;
     let items = found
         .get("itens")
         .and_then(Value::as_array)
@@ -118,14 +163,14 @@ async fn campaign(ways_in: &WaysIn<'_>, admin: &str) -> Result<String, Failure> 
                 "minimo_pedidos_concluidos": 0,
                 "endereco_loja": "https://loja.example.com/"
             });
-            ways_in
-                .api(
-                    Method::POST,
-                    "/mgm/campaigns",
-                    admin,
-                    Some(("demonstracao", body)),
-                )
-                .await?
+            ask(
+                client,
+                Method::POST,
+                "/mgm/campaigns",
+                admin,
+                Some(("demonstracao", body)),
+            )
+            .await?
         }
     };
     text(&campaign, "id_campanha")
@@ -133,7 +178,7 @@ async fn campaign(ways_in: &WaysIn<'_>, admin: &str) -> Result<String, Failure> 
 
 /// Each promoter asks for the link; asking again gives the same.
 async fn links(
-    ways_in: &WaysIn<'_>,
+    client: &Client,
     data: &Data,
     campaign: &str,
 ) -> Result<HashMap<String, String>, Failure> {
@@ -148,12 +193,17 @@ async fn links(
         .map(|promoter| {
             let bar = &bar;
             async move {
-                let token = ways_in.token(promoter, "customer")?;
+                let token = client.token(promoter, &["customer"])?;
                 let body = json!({"id_campanha": campaign});
                 let key = format!("demo-{campaign}-{promoter}");
-                let link = ways_in
-                    .api(Method::POST, "/mgm/links", &token, Some((&key, body)))
-                    .await?;
+                let link = ask(
+                    client,
+                    Method::POST,
+                    "/mgm/links",
+                    &token,
+                    Some((&key, body)),
+                )
+                .await?;
                 bar.inc(1);
                 Ok::<_, Failure>((promoter.to_owned(), text(&link, "codigo")?))
             }
@@ -168,12 +218,11 @@ async fn links(
 /// Each friend opens the promoter's link once; the `ref` is kept beside the state, so that a
 /// second run buys with the same one.
 async fn references(
-    ways_in: &WaysIn<'_>,
-    project: &Project,
+    client: &Client,
     data: &Data,
     links: &HashMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Failure> {
-    let kept = kept_references(project);
+    let kept = kept_references(client);
     let mut references: BTreeMap<String, String> = std::fs::read(&kept)
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
@@ -194,7 +243,7 @@ async fn references(
         .map(|(friend, code)| {
             let bar = &bar;
             async move {
-                let reference = ways_in.open_link(code, friend).await?;
+                let reference = open_link(client, code, friend).await?;
                 bar.inc(1);
                 Ok::<_, Failure>((friend.to_owned(), reference))
             }
@@ -210,20 +259,48 @@ async fn references(
     Ok(references)
 }
 
-fn kept_references(project: &Project) -> PathBuf {
-    project.state.path().join("demonstracao-refs.json")
+fn kept_references(client: &Client) -> PathBuf {
+    client.project().state.path().join("demonstracao-refs.json")
 }
 
-fn purchase_messages(data: &Data, references: &BTreeMap<String, String>) -> Vec<Message> {
+/// Opens a referral link as a browser of its own; answers the `ref` of the redirect.
+async fn open_link(client: &Client, code: &str, visitor: &str) -> Result<String, Failure> {
+    let browser = format!("Mozilla/5.0 (X11; Linux x86_64) demonstration/{visitor}");
+    let headers = [("user-agent", browser.as_str())];
+    let answer = client
+        .request_with(Method::GET, &format!("/r/{code}"), &headers, Vec::new())
+        .await?;
+    let location = answer
+        .headers
+        .get(header::LOCATION)
+        .and_then(|value| value.to_str().ok());
+    let query = location
+        .and_then(|location| location.split_once('?'))
+        .map(|(_, query)| query);
+    let reference = query.and_then(|query| {
+        query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("ref="))
+            .map(str::to_owned)
+    });
+    reference.ok_or_else(|| {
+        Failure::work(format!(
+            "GET /r/{{code}} answered {} without a ref",
+            answer.status
+        ))
+    })
+}
+
+fn purchase_messages(data: &Data, references: &BTreeMap<String, String>) -> Vec<OutgoingMessage> {
     let mut messages = Vec::new();
     for purchase in &data.purchases {
         let Some(reference) = references.get(&purchase.friend_id) else {
             continue;
         };
         let mut tell = |status: &str| {
-            let deduplication = format!("{}-{status}", purchase.order_id);
+            let identity = format!("{}-{status}", purchase.order_id);
             let body = purchase.message(status, reference);
-            messages.push((purchase.friend_id.clone(), deduplication, body));
+            messages.push(message(&purchase.friend_id, identity, &body));
         };
         tell("aprovado");
         if purchase.is_cancelled {
@@ -231,19 +308,6 @@ fn purchase_messages(data: &Data, references: &BTreeMap<String, String>) -> Vec<
         }
     }
     messages
-}
-
-async fn send_all(
-    ways_in: &WaysIn<'_>,
-    queue: &str,
-    mut messages: Vec<Message>,
-) -> Result<(), Failure> {
-    while !messages.is_empty() {
-        let rest = messages.split_off(messages.len().min(SENT_AT_ONCE));
-        ways_in.send(queue, messages).await?;
-        messages = rest;
-    }
-    Ok(())
 }
 
 fn text(value: &Value, field: &str) -> Result<String, Failure> {
@@ -256,9 +320,4 @@ fn progress(what: &'static str, length: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:>12} {wide_bar} {pos}/{len} {elapsed}");
     let bar = ProgressBar::new(length as u64).with_message(what);
     style.map_or(bar.clone(), |style| bar.with_style(style))
-}
-
-fn show_left(bar: &ProgressBar, left: u64) {
-    let length = bar.length().unwrap_or_default();
-    bar.set_position(length.saturating_sub(left));
 }
