@@ -2,6 +2,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use sam_template::Template;
 use tokio::process::Command;
 
 use crate::failure::{Failure, Outcome};
@@ -37,6 +38,7 @@ pub(crate) async fn run(options: Options) -> Outcome {
         before: Instant::now(),
     };
     report.add("rustfmt", rustfmt().await);
+    report.add("template.yaml by our own rules", own_rules());
     report.add("sam validate --lint", aws_tool("sam", SAM_VALIDATE).await);
     report.add("cfn-lint", aws_tool("cfn-lint", CFN_LINT).await);
     report.add(
@@ -93,6 +95,22 @@ impl Report {
 
 fn verdict_of(outcome: Outcome) -> Verdict {
     outcome.map_or_else(Verdict::Failed, |()| Verdict::Passed)
+}
+
+/// What SAM and cfn-lint let pass: schedules, batches, visibility, dead letters, permissions.
+fn own_rules() -> Verdict {
+    let template = match Template::read(&workspace_root().join(TEMPLATE)) {
+        Ok(template) => template,
+        Err(error) => return Verdict::Failed(Failure::from(error)),
+    };
+    let findings = sam_template::check(&template);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => Verdict::Passed,
+        found => Verdict::Failed(Failure::new(format!("{found} things to mend"))),
+    }
 }
 
 async fn rustfmt() -> Verdict {
