@@ -9,7 +9,10 @@ use domain::{
 };
 use sea_orm::FromQueryResult;
 
-use super::trips::{self, Settled};
+use super::{
+    trips::{self, Settled},
+    vouchers,
+};
 use crate::{
     Store, StoreError, Tx, Value,
     jobs::{JobError, JobRun},
@@ -152,4 +155,30 @@ pub async fn settle_page(
         .await?;
     *run = after;
     Ok(settled)
+}
+
+/// Ends the validity of a page of vouchers; fewer than [`PAGE`] means that no more are due. What
+/// they held goes back to their campaign's budget.
+///
+/// # Errors
+/// [`JobError::LostLease`] when another attempt has taken over; the page then rolls back.
+pub async fn expire_page(
+    store: &Store,
+    run: &mut JobRun,
+    cursor: &str,
+    now: UtcMillis,
+) -> Result<u32, JobError> {
+    let before: &JobRun = run;
+    let (expired, after) = store
+        .transact(async |tx: &Tx| {
+            let expired = vouchers::expire_due(tx, PAGE, now).await?;
+            let mut after = before.clone();
+            after.resume_after = Some(cursor.to_owned());
+            after.count("expirados", i64::from(expired));
+            after.note_progress(tx, now).await?;
+            Ok::<_, JobError>((expired, after))
+        })
+        .await?;
+    *run = after;
+    Ok(expired)
 }

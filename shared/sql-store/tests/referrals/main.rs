@@ -1,0 +1,9 @@
+//! Purchases, referrals, completed trips and the sweep, on every database that there is.
+
+mod concurrency;
+mod limits;
+mod model;
+mod purchases;
+mod scene;
+mod sweep;
+mod trips;

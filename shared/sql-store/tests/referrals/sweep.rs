@@ -1,0 +1,198 @@
+//! The sweep's pages.
+
+use domain::{
+    jobs::MGM_CREATE_PROMOTER_VOUCHER,
+    mgm::trip::{CompletedLeg, Leg},
+    time::UtcMillis,
+};
+use sql_store::{
+    jobs::{self, JobError, JobRun},
+    mgm::sweep::{due_rewards, ended_trips, expire_page, settle_page, waiting_completions},
+    values,
+};
+use testkit::databases;
+
+use crate::scene::{DAY_MS, HOUR_MS, Scene, at, completed, leg, purchase};
+
+/// Claims the job for the day of `now`; the job before it counts as done.
+pub async fn start(scene: &Scene, now: UtcMillis) -> JobRun {
+    let day = now.day();
+    scene
+        .execute(
+            "DELETE FROM job_runs WHERE logical_date = ?",
+            values![day.to_string()],
+        )
+        .await;
+    scene
+        .execute(
+            "INSERT INTO job_runs (job, logical_date, status, attempt, leased_until_ms, \
+             started_ms, counts) VALUES ('mgm_set_promoters', ?, 'done', 1, 0, 0, '{}')",
+            values![day.to_string()],
+        )
+        .await;
+    let job = MGM_CREATE_PROMOTER_VOUCHER;
+    jobs::start(&scene.store, &job, day, false, now)
+        .await
+        .unwrap()
+}
+
+/// Every page of every step, with trips that are believed to be over at their end.
+pub async fn run_all(scene: &Scene, now: UtcMillis) {
+    let store = &scene.store;
+    let mut run = start(scene, now).await;
+    let waiting = waiting_completions(store, "").await.unwrap();
+    settle_page(store, &mut run, &waiting, &[], "a", now)
+        .await
+        .unwrap();
+    let ended = ended_trips(store, None, now).await.unwrap();
+    let confirmed: Vec<CompletedLeg> = ended
+        .iter()
+        .map(|trip| CompletedLeg {
+            order: trip.order.clone(),
+            customer: trip.customer.clone(),
+            leg: Leg::WHOLE,
+            completed: trip.ends,
+        })
+        .collect();
+    let orders: Vec<String> = ended.iter().map(|trip| trip.order.to_string()).collect();
+    settle_page(store, &mut run, &orders, &confirmed, "b", now)
+        .await
+        .unwrap();
+    let due = due_rewards(store, "", now).await.unwrap();
+    settle_page(store, &mut run, &due, &[], "c", now)
+        .await
+        .unwrap();
+    expire_page(store, &mut run, "d", now).await.unwrap();
+    run.finish(store, now).await.unwrap();
+}
+
+#[tokio::test]
+async fn trips_that_ended_are_found_page_by_page_in_the_order_of_their_end() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "").await;
+        scene.promoter(1).await;
+        for (id, ends) in [("p3", -3), ("p1", -2), ("p2", -2), ("p4", 5)] {
+            let mut order = purchase(id, id, 1);
+            order.ends = Some(at(ends));
+            scene.record(&order, at(0)).await;
+        }
+        let found = ended_trips(&scene.store, None, at(0)).await.unwrap();
+        let names: Vec<&str> = found.iter().map(|trip| trip.order.as_str()).collect();
+        assert_eq!(names, ["p3", "p1", "p2"], "{}", database.label());
+        let rest = ended_trips(&scene.store, Some((at(-2), "p1")), at(0))
+            .await
+            .unwrap();
+        assert_eq!(rest.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_sweep_rewards_what_no_message_told_of_and_both_roads_give_one_voucher() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "").await;
+        scene.promoter(1).await;
+        let mut order = purchase("p1", "friend", 1);
+        order.ends = Some(at(-HOUR_MS / 2));
+        scene.record(&order, at(0)).await;
+        run_all(&scene, at(0)).await;
+        assert_eq!(scene.referral_of("p1").await.as_deref(), Some("premiada"));
+        assert_eq!(scene.complete("p1", Leg::ONLY, at(1)).await.vouchers, 0);
+        run_all(&scene, at(2)).await;
+        assert_eq!(
+            scene
+                .count("vouchers WHERE kind = 'voucher_promotor'")
+                .await,
+            1
+        );
+        scene.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn the_sweep_finds_waiting_completions_and_rewards_that_are_due() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "pending_days = 2").await;
+        scene.promoter(1).await;
+        scene.record(&purchase("p1", "friend", 1), at(0)).await;
+        let lost = completed("p1", Leg::ONLY);
+        scene
+            .execute(
+                "INSERT INTO trip_legs (order_id, leg, legs, customer_id, completed_ms) \
+                 VALUES ('p1', 1, 1, 'friend', ?)",
+                values![lost.completed.get()],
+            )
+            .await;
+        run_all(&scene, at(0)).await;
+        assert_eq!(scene.referral_of("p1").await.as_deref(), Some("concluida"));
+        run_all(&scene, at(DAY_MS)).await;
+        assert_eq!(
+            scene.referral_of("p1").await.as_deref(),
+            Some("concluida"),
+            "not due yet"
+        );
+        run_all(&scene, at(2 * DAY_MS)).await;
+        assert_eq!(scene.referral_of("p1").await.as_deref(), Some("premiada"));
+        scene.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_trip_with_a_missing_leg_is_over_when_its_end_has_passed() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "").await;
+        scene.promoter(1).await;
+        let mut order = purchase("p1", "friend", 1);
+        order.ends = Some(at(HOUR_MS));
+        scene.record(&order, at(0)).await;
+        scene.complete("p1", leg(1, 2), at(1)).await;
+        run_all(&scene, at(2)).await;
+        assert_eq!(scene.referral_of("p1").await.as_deref(), Some("aceita"));
+        run_all(&scene, at(HOUR_MS + 1)).await;
+        assert_eq!(scene.referral_of("p1").await.as_deref(), Some("premiada"));
+    }
+}
+
+#[tokio::test]
+async fn an_expired_voucher_gives_its_budget_back() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "").await;
+        scene.promoter(1).await;
+        scene.record(&purchase("p1", "friend", 1), at(0)).await;
+        scene.complete("p1", Leg::ONLY, at(1)).await;
+        run_all(&scene, at(29 * DAY_MS)).await;
+        assert_eq!(scene.sum("reserved_centavos", "campaigns").await, 5_000);
+        run_all(&scene, at(31 * DAY_MS)).await;
+        assert_eq!(scene.sum("reserved_centavos", "campaigns").await, 0);
+        assert_eq!(scene.count("vouchers WHERE status = 'expirado'").await, 2);
+        scene.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_lost_its_lease_writes_nothing() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "").await;
+        scene.promoter(1).await;
+        let mut order = purchase("p1", "friend", 1);
+        order.ends = Some(at(-1));
+        scene.record(&order, at(0)).await;
+        let mut run = start(&scene, at(0)).await;
+        scene
+            .execute("UPDATE job_runs SET attempt = attempt + 1", values![])
+            .await;
+        let whole = completed("p1", Leg::WHOLE);
+        let orders = ["p1".to_owned()];
+        let lost = settle_page(&scene.store, &mut run, &orders, &[whole], "b", at(1)).await;
+        assert!(
+            matches!(lost, Err(JobError::LostLease)),
+            "{}",
+            database.label()
+        );
+        assert_eq!(
+            scene.count("trip_legs").await
+                + scene.count("vouchers WHERE kind <> 'cupom_amigo'").await,
+            0
+        );
+        scene.assert_sound().await;
+    }
+}
