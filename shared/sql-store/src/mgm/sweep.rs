@@ -1,26 +1,23 @@
-//! What no message told of: waiting completions, trips whose end has passed, pending periods that
-//! are over, vouchers past their validity. Each step takes one page in one transaction, with the
-//! run's progress, so that a run that dies goes on where it stopped.
+//! The job mgm_create_promoter_voucher: what no message told of. Waiting completions, pending
+//! periods that are over, vouchers past their validity, and trips whose end has passed.
+
+mod pages;
+
+use std::fmt;
 
 use domain::{
     identity::{CustomerId, OrderId},
-    mgm::trip::CompletedLeg,
-    time::UtcMillis,
+    jobs::MGM_CREATE_PROMOTER_VOUCHER,
+    mgm::trip::{CompletedLeg, Leg},
+    time::{Day, UtcMillis},
 };
-use sea_orm::FromQueryResult;
 
-use super::{
-    trips::{self, Settled},
-    vouchers,
-};
+pub use super::promoters::TimeLeft;
 use crate::{
-    Store, StoreError, Tx, Value,
-    jobs::{JobError, JobRun},
-    values,
+    Store, StoreError,
+    jobs::{self, Counts, JobError, JobRun},
 };
-
-/// Orders in one page.
-pub const PAGE: u32 = 500;
+pub use pages::{PAGE, due_rewards, ended_trips, expire_page, settle_page, waiting_completions};
 
 /// A trip whose end has passed while its referral waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,152 +30,265 @@ pub struct EndedTrip {
     pub ends: UtcMillis,
 }
 
-#[derive(FromQueryResult)]
-struct OrderRow {
-    order_id: String,
+/// Who knows which trips were really completed.
+pub trait CompletedTrips {
+    /// Which of these trips are over, and since when; those that are not are left out.
+    ///
+    /// # Errors
+    /// When it can't be told now: the next attempt asks again.
+    fn completed(
+        &self,
+        trips: &[EndedTrip],
+    ) -> impl Future<Output = Result<Vec<(OrderId, UtcMillis)>, NotTold>>;
 }
 
-#[derive(FromQueryResult)]
-struct EndedRow {
-    order_id: String,
-    customer_id: String,
-    ends_ms: i64,
+/// The company's system did not tell. The code is stable and holds nothing of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the company's system did not tell which trips are completed: {code}")]
+pub struct NotTold {
+    /// What went wrong.
+    pub code: &'static str,
 }
 
-/// Orders after `after` whose completion is stored while their referral still waits for it.
+/// Where no system can be asked, a trip is over when its end has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtTheirEnd;
+
+impl CompletedTrips for AtTheirEnd {
+    async fn completed(&self, trips: &[EndedTrip]) -> Result<Vec<(OrderId, UtcMillis)>, NotTold> {
+        Ok(trips
+            .iter()
+            .map(|trip| (trip.order.clone(), trip.ends))
+            .collect())
+    }
+}
+
+/// Why the job did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The ledger or the store.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// Which trips are completed was not told.
+    #[error(transparent)]
+    NotTold(#[from] NotTold),
+    /// The time of this attempt is over; the next one goes on.
+    #[error("out of time: the next attempt goes on")]
+    OutOfTime,
+}
+
+impl From<StoreError> for SweepError {
+    fn from(error: StoreError) -> Self {
+        Self::Job(JobError::Store(error))
+    }
+}
+
+impl SweepError {
+    /// A stable code for the ledger.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Job(JobError::NotStarted(_)) => "not_started",
+            Self::Job(JobError::LostLease) => "lost_lease",
+            Self::Job(JobError::Store(_)) => "store_failed",
+            Self::NotTold(not_told) => not_told.code,
+            Self::OutOfTime => "out_of_time",
+        }
+    }
+}
+
+/// Issues the vouchers that no message brought, as of the end of `date` or now, whichever is
+/// earlier. In pages, each with its place in the ledger, so that another attempt goes on where this
+/// one stopped. Whatever it finds may have been told by a message too: there is one voucher.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn waiting_completions(store: &Store, after: &str) -> Result<Vec<String>, StoreError> {
-    orders(
-        store,
-        "SELECT r.order_id FROM referrals r WHERE r.order_id > ? AND r.status = 'aceita' \
-         AND EXISTS (SELECT 1 FROM trip_legs l WHERE l.order_id = r.order_id) \
-         ORDER BY r.order_id LIMIT ?",
-        values![after, PAGE],
-    )
-    .await
-}
-
-/// Orders after `after` whose referral's pending period is over at `now`.
-///
-/// # Errors
-/// When the database fails.
-pub async fn due_rewards(
+/// When the job may not start, or a part fails; the ledger then says so.
+pub async fn create_promoter_vouchers(
     store: &Store,
-    after: &str,
+    trips: &impl CompletedTrips,
+    date: Day,
+    again: bool,
+    clock: &impl TimeLeft,
+) -> Result<Counts, SweepError> {
+    let started = clock.now().ok_or(SweepError::OutOfTime)?;
+    let mut run = jobs::start(store, &MGM_CREATE_PROMOTER_VOUCHER, date, again, started).await?;
+    match work(store, trips, &mut run, clock).await {
+        Ok(finished) => {
+            run.finish(store, finished).await?;
+            Ok(run.counts)
+        }
+        Err(error) => {
+            if !matches!(error, SweepError::Job(JobError::LostLease)) {
+                run.fail(store, error.code(), clock.now().unwrap_or(started))
+                    .await?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Where a run stands. What depends on the company's system comes last, so that nothing else waits
+/// for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// Completions that wait, after this order.
+    Waiting(String),
+    /// Pending periods that are over, after this order.
+    Due(String),
+    /// Vouchers past their validity.
+    Expiring,
+    /// Trips whose end has passed, after this end and order.
+    Ended(Option<(UtcMillis, String)>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting(order) => write!(formatter, "waiting/{order}"),
+            Self::Due(order) => write!(formatter, "due/{order}"),
+            Self::Expiring => formatter.write_str("expiring/"),
+            Self::Ended(None) => formatter.write_str("ended/"),
+            Self::Ended(Some((ends, order))) => {
+                write!(formatter, "ended/{}/{order}", ends.get())
+            }
+        }
+    }
+}
+
+impl Place {
+    fn parse(text: Option<&str>) -> Option<Self> {
+        let Some(text) = text else {
+            return Some(Self::Waiting(String::new()));
+        };
+        Some(match text.split_once('/')? {
+            ("waiting", order) => Self::Waiting(order.to_owned()),
+            ("due", order) => Self::Due(order.to_owned()),
+            ("expiring", _) => Self::Expiring,
+            ("ended", "") => Self::Ended(None),
+            ("ended", place) => {
+                let (ends, order) = place.split_once('/')?;
+                let ends = UtcMillis::new(ends.parse().ok()?).ok()?;
+                Self::Ended(Some((ends, order.to_owned())))
+            }
+            _ => return None,
+        })
+    }
+}
+
+async fn work(
+    store: &Store,
+    trips: &impl CompletedTrips,
+    run: &mut JobRun,
+    clock: &impl TimeLeft,
+) -> Result<UtcMillis, SweepError> {
+    let place = Place::parse(run.resume_after.as_deref());
+    let mut place = place.ok_or(StoreError::Broken("job_runs.resume_after"))?;
+    loop {
+        let now = clock.now().ok_or(SweepError::OutOfTime)?;
+        match step(store, trips, run, place, now).await? {
+            Some(next) => place = next,
+            None => return Ok(now),
+        }
+    }
+}
+
+/// One page, from `place`; answers where to go on, nothing at the end.
+async fn step(
+    store: &Store,
+    trips: &impl CompletedTrips,
+    run: &mut JobRun,
+    place: Place,
     now: UtcMillis,
-) -> Result<Vec<String>, StoreError> {
-    orders(
-        store,
-        "SELECT order_id FROM referrals WHERE order_id > ? AND status = 'concluida' \
-         AND reward_due_ms <= ? ORDER BY order_id LIMIT ?",
-        values![after, now.get(), PAGE],
-    )
-    .await
+) -> Result<Option<Place>, SweepError> {
+    let by = now.min(run.date.end());
+    match place {
+        Place::Waiting(after) => {
+            let orders = waiting_completions(store, &after).await?;
+            let last = settle_listed(store, run, &orders, Place::Waiting, now).await?;
+            Ok(Some(last.unwrap_or(Place::Due(String::new()))))
+        }
+        Place::Due(after) => {
+            let orders = due_rewards(store, &after, by).await?;
+            let last = settle_listed(store, run, &orders, Place::Due, now).await?;
+            Ok(Some(last.unwrap_or(Place::Expiring)))
+        }
+        Place::Expiring => {
+            let expired = expire_page(store, run, &Place::Expiring.to_string(), now).await?;
+            Ok(Some(if expired < PAGE {
+                Place::Ended(None)
+            } else {
+                Place::Expiring
+            }))
+        }
+        Place::Ended(after) => {
+            let after = after.as_ref().map(|(ends, order)| (*ends, order.as_str()));
+            let ended = ended_trips(store, after, by).await?;
+            let Some(last) = ended.last() else {
+                return Ok(None);
+            };
+            let next = Place::Ended(Some((last.ends, last.order.as_str().to_owned())));
+            let confirmed = confirm(trips, &ended, now).await?;
+            let orders: Vec<String> = confirmed.iter().map(|leg| leg.order.to_string()).collect();
+            settle_page(store, run, &orders, &confirmed, &next.to_string(), now).await?;
+            Ok(Some(next))
+        }
+    }
 }
 
-async fn orders(store: &Store, sql: &str, values: Vec<Value>) -> Result<Vec<String>, StoreError> {
-    store
-        .transact(async |tx: &Tx| {
-            let rows: Vec<OrderRow> = tx.all(sql, values.clone()).await?;
-            Ok(rows.into_iter().map(|row| row.order_id).collect())
-        })
-        .await
-}
-
-/// Trips that were to end before `by`, after the one named by `after`, whose referral still waits.
-///
-/// # Errors
-/// When the database fails.
-pub async fn ended_trips(
-    store: &Store,
-    after: Option<(UtcMillis, &str)>,
-    by: UtcMillis,
-) -> Result<Vec<EndedTrip>, StoreError> {
-    let (ends_ms, order) = after.map_or((-1, ""), |(ends, order)| (ends.get(), order));
-    let sql = "SELECT p.order_id, p.customer_id, p.ends_ms FROM purchases p \
-               JOIN referrals r ON r.order_id = p.order_id \
-               WHERE p.ends_ms >= ? AND p.ends_ms < ? AND (p.ends_ms > ? OR p.order_id > ?) \
-               AND r.status = 'aceita' ORDER BY p.ends_ms, p.order_id LIMIT ?";
-    let rows: Vec<EndedRow> = store
-        .transact(async |tx: &Tx| {
-            tx.all(sql, values![ends_ms, by.get(), ends_ms, order, PAGE])
-                .await
-        })
-        .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(EndedTrip {
-                order: OrderId::parse(row.order_id)?,
-                customer: CustomerId::parse(row.customer_id)?,
-                ends: UtcMillis::new(row.ends_ms)?,
-            })
-        })
-        .collect()
-}
-
-/// Settles a page of orders: `confirmed` ones are noted as completed first. The run's counts and
-/// its cursor are noted in the same transaction.
-///
-/// # Errors
-/// [`JobError::LostLease`] when another attempt has taken over; the page then rolls back.
-pub async fn settle_page(
+/// Settles a page of orders; answers the place after it, nothing when there was none.
+async fn settle_listed(
     store: &Store,
     run: &mut JobRun,
     orders: &[String],
-    confirmed: &[CompletedLeg],
-    cursor: &str,
+    place: fn(String) -> Place,
     now: UtcMillis,
-) -> Result<Settled, JobError> {
-    let (before, ids): (&JobRun, Vec<&str>) = (run, orders.iter().map(String::as_str).collect());
-    let (settled, after) = store
-        .transact(async |tx: &Tx| {
-            trips::note_legs(tx, &confirmed.iter().collect::<Vec<_>>()).await?;
-            let known = trips::lock_purchases(tx, &ids).await?;
-            let completions = trips::completions(tx, &known, "").await?;
-            let settled = trips::settle(tx, &completions, now).await?;
-            let mut after = before.clone();
-            after.resume_after = Some(cursor.to_owned());
-            after.count("pedidos", i64::try_from(ids.len()).unwrap_or(i64::MAX));
-            after.count(
-                "vouchers",
-                i64::try_from(settled.vouchers).unwrap_or(i64::MAX),
-            );
-            after.count(
-                "em_carencia",
-                i64::try_from(settled.pending).unwrap_or(i64::MAX),
-            );
-            after.note_progress(tx, now).await?;
-            Ok::<_, JobError>((settled, after))
-        })
-        .await?;
-    *run = after;
-    Ok(settled)
+) -> Result<Option<Place>, SweepError> {
+    let Some(last) = orders.last() else {
+        return Ok(None);
+    };
+    let next = place(last.clone());
+    settle_page(store, run, orders, &[], &next.to_string(), now).await?;
+    Ok(Some(next))
 }
 
-/// Ends the validity of a page of vouchers; fewer than [`PAGE`] means that no more are due. What
-/// they held goes back to their campaign's budget.
-///
-/// # Errors
-/// [`JobError::LostLease`] when another attempt has taken over; the page then rolls back.
-pub async fn expire_page(
-    store: &Store,
-    run: &mut JobRun,
-    cursor: &str,
+/// The trips that are told to be over. What was not asked for, or lies in the future, is no answer.
+async fn confirm(
+    trips: &impl CompletedTrips,
+    ended: &[EndedTrip],
     now: UtcMillis,
-) -> Result<u32, JobError> {
-    let before: &JobRun = run;
-    let (expired, after) = store
-        .transact(async |tx: &Tx| {
-            let expired = vouchers::expire_due(tx, PAGE, now).await?;
-            let mut after = before.clone();
-            after.resume_after = Some(cursor.to_owned());
-            after.count("expirados", i64::from(expired));
-            after.note_progress(tx, now).await?;
-            Ok::<_, JobError>((expired, after))
+) -> Result<Vec<CompletedLeg>, NotTold> {
+    let told = trips.completed(ended).await?;
+    let over = told.into_iter().filter(|(_, completed)| *completed <= now);
+    let legs = over.filter_map(|(order, completed)| {
+        let asked = ended.iter().find(|trip| trip.order == order)?;
+        let customer = asked.customer.clone();
+        Some(CompletedLeg {
+            order,
+            customer,
+            leg: Leg::WHOLE,
+            completed,
         })
-        .await?;
-    *run = after;
-    Ok(expired)
+    });
+    Ok(legs.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_back_whatever_characters_an_order_has() {
+        let ends = UtcMillis::new(5).unwrap();
+        for place in [
+            Place::Waiting("a/b/c".to_owned()),
+            Place::Due(String::new()),
+            Place::Expiring,
+            Place::Ended(None),
+            Place::Ended(Some((ends, "/x/".to_owned()))),
+        ] {
+            assert_eq!(Place::parse(Some(&place.to_string())), Some(place));
+        }
+        assert_eq!(Place::parse(None), Some(Place::Waiting(String::new())));
+        assert_eq!(Place::parse(Some("nowhere/")), None);
+    }
 }

@@ -31,7 +31,7 @@ pub struct TripMessage {
 
 /// What became of a batch.
 #[derive(Debug)]
-pub struct CompletedTrips {
+pub struct Handled {
     /// What became of each message, in their order.
     pub results: Vec<Result<(), StoreError>>,
     /// Vouchers that were issued.
@@ -51,8 +51,8 @@ pub async fn complete_trips(
     store: &Store,
     messages: &[TripMessage],
     now: UtcMillis,
-) -> CompletedTrips {
-    let mut all = CompletedTrips {
+) -> Handled {
+    let mut all = Handled {
         results: Vec::with_capacity(messages.len()),
         vouchers: 0,
     };
@@ -74,7 +74,7 @@ pub async fn complete_trips(
     all
 }
 
-impl CompletedTrips {
+impl Handled {
     fn add(&mut self, outcome: Result<Settled, StoreError>, messages: usize) {
         self.vouchers += outcome.as_ref().map_or(0, |settled| settled.vouchers);
         let result = outcome.map(|_| ());

@@ -20,7 +20,7 @@ use sql_store::{
     idempotency::StoredAnswer,
     mgm::{
         purchases::{RecordOrderError, Recorded, record_order},
-        trips::{CompletedTrips, TripMessage, complete_trips},
+        trips::{Handled, TripMessage, complete_trips},
         vouchers::{Actor, NewVoucher, Reserve, Settle, VoucherKey, commit, issue, reserve},
     },
     values,
@@ -154,7 +154,7 @@ impl Scene {
         record_order(&self.store, message, news, now).await
     }
 
-    pub async fn complete(&self, order: &str, leg: Leg, now: UtcMillis) -> CompletedTrips {
+    pub async fn complete(&self, order: &str, leg: Leg, now: UtcMillis) -> Handled {
         let message = TripMessage {
             id: self.next_message(),
             leg: completed(order, leg),

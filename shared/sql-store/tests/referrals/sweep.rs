@@ -1,13 +1,17 @@
 //! The sweep's pages.
 
 use domain::{
+    identity::OrderId,
     jobs::MGM_CREATE_PROMOTER_VOUCHER,
     mgm::trip::{CompletedLeg, Leg},
     time::UtcMillis,
 };
 use sql_store::{
-    jobs::{self, JobError, JobRun},
-    mgm::sweep::{due_rewards, ended_trips, expire_page, settle_page, waiting_completions},
+    jobs::{self, Counts, JobError, JobRun},
+    mgm::sweep::{
+        AtTheirEnd, CompletedTrips, EndedTrip, NotTold, TimeLeft, create_promoter_vouchers,
+        due_rewards, ended_trips, expire_page, settle_page, waiting_completions,
+    },
     values,
 };
 use testkit::databases;
@@ -192,6 +196,130 @@ async fn a_run_that_lost_its_lease_writes_nothing() {
             scene.count("trip_legs").await
                 + scene.count("vouchers WHERE kind <> 'cupom_amigo'").await,
             0
+        );
+        scene.assert_sound().await;
+    }
+}
+
+/// Tells of the trips that it was given, and counts how often it was asked.
+struct System {
+    over: Vec<(&'static str, UtcMillis)>,
+    works: bool,
+}
+
+impl CompletedTrips for System {
+    async fn completed(&self, trips: &[EndedTrip]) -> Result<Vec<(OrderId, UtcMillis)>, NotTold> {
+        if !self.works {
+            return Err(NotTold {
+                code: "system_down",
+            });
+        }
+        assert!(!trips.is_empty());
+        let over = self
+            .over
+            .iter()
+            .map(|(id, completed)| (OrderId::parse(*id).unwrap(), *completed));
+        Ok(over.collect())
+    }
+}
+
+/// So many moments from `now` on, then no time is left.
+struct Moments(std::cell::Cell<u32>, UtcMillis);
+
+impl TimeLeft for Moments {
+    fn now(&self) -> Option<UtcMillis> {
+        let left = self.0.get().checked_sub(1)?;
+        self.0.set(left);
+        Some(self.1)
+    }
+}
+
+/// Runs the job for today at a moment, with time for so many pages.
+async fn run_job(
+    scene: &Scene,
+    trips: &impl CompletedTrips,
+    again: bool,
+    moments: u32,
+    now: UtcMillis,
+) -> Result<Counts, &'static str> {
+    let clock = Moments(std::cell::Cell::new(moments), now);
+    let day = at(0).day();
+    let done = create_promoter_vouchers(&scene.store, trips, day, again, &clock).await;
+    done.map_err(|error| error.code())
+}
+
+async fn ended_orders(scene: &Scene, ids: &[&str]) {
+    scene.promoter(1).await;
+    for id in ids {
+        let mut order = purchase(id, id, 1);
+        order.ends = Some(at(-HOUR_MS));
+        scene.record(&order, at(0)).await;
+    }
+    let day = at(0).day().to_string();
+    scene
+        .execute(
+            "INSERT INTO job_runs (job, logical_date, status, attempt, leased_until_ms, \
+             started_ms, counts) VALUES ('mgm_set_promoters', ?, 'done', 1, 0, 0, '{}')",
+            values![day],
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn only_what_the_companys_system_confirms_is_rewarded() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "").await;
+        ended_orders(&scene, &["p1", "p2", "p3"]).await;
+        let over = vec![("p1", at(-5)), ("p2", at(HOUR_MS)), ("stranger", at(-5))];
+        let system = System { over, works: true };
+        let counts = run_job(&scene, &system, false, 99, at(0)).await.unwrap();
+        assert_eq!(counts["vouchers"], 1, "{}", database.label());
+        assert_eq!(scene.referral_of("p1").await.as_deref(), Some("premiada"));
+        assert_eq!(
+            scene.referral_of("p2").await.as_deref(),
+            Some("aceita"),
+            "in the future"
+        );
+        assert_eq!(
+            scene.referral_of("p3").await.as_deref(),
+            Some("aceita"),
+            "not told of"
+        );
+        scene.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_fails_or_dies_goes_on_and_a_second_one_finds_it_done() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "").await;
+        ended_orders(&scene, &["p1", "p2"]).await;
+        let down = System {
+            over: Vec::new(),
+            works: false,
+        };
+        assert_eq!(
+            run_job(&scene, &down, false, 99, at(0)).await,
+            Err("system_down")
+        );
+        assert_eq!(
+            run_job(&scene, &AtTheirEnd, false, 2, at(1)).await,
+            Err("out_of_time")
+        );
+        let counts = run_job(&scene, &AtTheirEnd, false, 99, at(2))
+            .await
+            .unwrap();
+        assert_eq!(counts["vouchers"], 2, "{}", database.label());
+        assert_eq!(
+            run_job(&scene, &AtTheirEnd, false, 99, at(3)).await,
+            Err("not_started")
+        );
+        run_job(&scene, &AtTheirEnd, true, 99, at(4)).await.unwrap();
+        assert_eq!(
+            scene
+                .count("vouchers WHERE kind = 'voucher_promotor'")
+                .await,
+            2
         );
         scene.assert_sound().await;
     }
