@@ -261,10 +261,8 @@ fn wrong_field(path: &str, error: &serde_json::Error) -> Problem {
     }
 }
 
-fn principal(fields: &std::collections::HashMap<String, serde_json::Value>) -> Option<Principal> {
-    let claims = fields
-        .get("lambda")
-        .and_then(serde_json::Value::as_object)?;
+/// `claims` is what the authorizer put into `requestContext.authorizer.lambda`.
+fn principal(claims: &std::collections::HashMap<String, serde_json::Value>) -> Option<Principal> {
     let subject = claims.get("sub")?.as_str()?;
     let scopes = claims
         .get("scope")
