@@ -1,0 +1,197 @@
+//! Every event file of sync-customers, on every database that there is.
+
+use std::cell::RefCell;
+
+use domain::customers::Customer;
+use domain::identity::CustomerId;
+use domain::personal::PersonName;
+use domain::time::UtcMillis;
+use lambda_kit::dead_letter::SendFailed;
+use lambda_kit::{DeadLetters, SealKey, kafka};
+use serde_json::{Value, json};
+use sql_store::{Store, Tx, customers};
+use sync_customers::SyncCustomers;
+use testkit::{TestDatabase, databases, event, event_cases};
+
+const FUNCTION: &str = "sync-customers";
+
+struct Letters {
+    key: SealKey,
+    sent: RefCell<Vec<Value>>,
+    works: bool,
+}
+
+impl DeadLetters for Letters {
+    fn seal_key(&self) -> &SealKey {
+        &self.key
+    }
+
+    async fn send_dead_letter(&self, body: String) -> Result<(), SendFailed> {
+        if !self.works {
+            return Err(SendFailed);
+        }
+        self.sent
+            .borrow_mut()
+            .push(serde_json::from_str(&body).unwrap());
+        Ok(())
+    }
+}
+
+struct Scene {
+    handler: SyncCustomers,
+    store: Store,
+    letters: Letters,
+    _database: TestDatabase,
+}
+
+fn now() -> UtcMillis {
+    UtcMillis::parse("2026-11-20T12:00:00Z").unwrap()
+}
+
+impl Scene {
+    async fn everywhere() -> Vec<Self> {
+        let mut scenes = Vec::new();
+        for database in databases().await {
+            let store = Store::open(database.url()).await.unwrap();
+            sql_store::migrate::migrate(&store, now()).await.unwrap();
+            let key = SealKey::new(&[5; 32]).unwrap();
+            let letters = Letters {
+                key,
+                sent: RefCell::default(),
+                works: true,
+            };
+            let handler = SyncCustomers::new(store.clone());
+            scenes.push(Self {
+                handler,
+                store,
+                letters,
+                _database: database,
+            });
+        }
+        scenes
+    }
+
+    async fn send(&self, case: &str) -> Value {
+        let event = event(FUNCTION, case);
+        let answer = kafka::answer(FUNCTION, &self.letters, &self.handler, &event, now()).await;
+        answer.unwrap()["batchItemFailures"].clone()
+    }
+
+    async fn customer(&self, id: &str) -> Option<Customer> {
+        let id = CustomerId::parse(id).unwrap();
+        let load = async |tx: &Tx| customers::load(tx, &id).await;
+        self.store.transact(load).await.unwrap()
+    }
+}
+
+fn name(customer: &Customer) -> Option<&str> {
+    customer
+        .profile
+        .as_ref()?
+        .name
+        .as_ref()
+        .map(PersonName::expose)
+}
+
+#[tokio::test]
+async fn customers_are_taken_over_and_deleted_and_twice_is_once() {
+    for scene in Scene::everywhere().await {
+        for _ in 0..2 {
+            assert_eq!(scene.send("accepted-msk").await, json!([]));
+            assert_eq!(scene.send("accepted-self-managed").await, json!([]));
+        }
+        let ana = scene.customer("cli-ana").await.unwrap();
+        assert_eq!((name(&ana), ana.version), (Some("Ana Lima"), Some(2)));
+        assert!(ana.profile.unwrap().referral_consent);
+        let rui = scene.customer("cli-rui").await.unwrap();
+        let updated = UtcMillis::parse("2026-11-20T09:00:00-03:00").unwrap();
+        assert_eq!(rui.version, Some(updated.get()));
+        let eva = scene.customer("cli-eva").await.unwrap();
+        assert_eq!((eva.profile, eva.version), (None, None));
+        assert!(scene.customer("cli-bia").await.unwrap().profile.is_some());
+        assert_eq!(*scene.letters.sent.borrow(), Vec::<Value>::new());
+    }
+}
+
+#[tokio::test]
+async fn bad_records_reach_dead_letters_alone_and_show_no_value() {
+    for scene in Scene::everywhere().await {
+        assert_eq!(
+            scene.send("refused-records-among-good-ones").await,
+            json!([])
+        );
+        let letters = scene.letters.sent.borrow();
+        let reasons: Vec<(&str, Option<&str>)> = letters
+            .iter()
+            .map(|letter| (letter["motivo"].as_str().unwrap(), letter["campo"].as_str()))
+            .collect();
+        assert_eq!(
+            reasons,
+            [
+                ("json_invalido", None),
+                ("campo_invalido", Some("cpf")),
+                ("campo_invalido", Some("versao")),
+                ("campo_ausente", Some("chave")),
+                ("campo_invalido", Some("consentimentos")),
+                ("campo_invalido", Some("value")),
+                ("campo_invalido", Some("offset")),
+                ("campo_invalido", Some("id_cliente")),
+                ("campo_invalido", Some("nome")),
+            ]
+        );
+        for letter in letters.iter() {
+            let text = letter.to_string();
+            for value in ["52998224724", "Ana Lima", "example.com", "cli-"] {
+                assert!(!text.contains(value), "{text}");
+            }
+        }
+        assert!(scene.customer("cli-a").await.is_some());
+        assert!(scene.customer("cli-f").await.is_some());
+        assert!(scene.customer("cli-c").await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_record_whose_dead_letter_is_lost_comes_again() {
+    for mut scene in Scene::everywhere().await {
+        scene.letters.works = false;
+        let expected = json!([{"itemIdentifier": {"partition": "clientes-0", "offset": 31}}]);
+        assert_eq!(
+            scene.send("refused-records-among-good-ones").await,
+            expected
+        );
+        scene.letters.works = true;
+        assert_eq!(
+            scene.send("refused-records-among-good-ones").await,
+            json!([])
+        );
+        assert!(scene.customer("cli-f").await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_every_partition_comes_again() {
+    let scene = Scene::everywhere().await.remove(0);
+    let lost = Store::open("mysql://nobody@127.0.0.1:1/none")
+        .await
+        .unwrap();
+    let handler = SyncCustomers::new(lost);
+    let event = event(FUNCTION, "accepted-msk");
+    let answer = kafka::answer(FUNCTION, &scene.letters, &handler, &event, now())
+        .await
+        .unwrap();
+    let expected = json!([
+        {"itemIdentifier": {"partition": "clientes-0", "offset": 10}},
+        {"itemIdentifier": {"partition": "clientes-1", "offset": 5}},
+    ]);
+    assert_eq!(answer["batchItemFailures"], expected);
+}
+
+#[tokio::test]
+async fn what_is_no_event_of_kafka_fails_as_a_whole() {
+    assert!(event_cases(FUNCTION).contains(&"refused-no-kafka-event".to_owned()));
+    let scene = Scene::everywhere().await.remove(0);
+    let event = event(FUNCTION, "refused-no-kafka-event");
+    let answer = kafka::answer(FUNCTION, &scene.letters, &scene.handler, &event, now()).await;
+    assert!(answer.is_err());
+}
