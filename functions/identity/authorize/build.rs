@@ -8,10 +8,6 @@ use sam_template::Template;
 
 const TEMPLATE: &str = "../../../template.yaml";
 
-#[expect(
-    clippy::print_stdout,
-    reason = "cargo reads what a build script prints"
-)]
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed={TEMPLATE}");
     match write_table() {

@@ -1,6 +1,11 @@
 //! The event files of this function, and tokens minted here for what files can't enumerate.
 //!
 //! The keys are the published examples of RFC 7515 (A.2, A.3) and RFC 8037 (A.1): nobody's secret.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
