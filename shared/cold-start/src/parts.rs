@@ -111,13 +111,7 @@ impl SqlParts {
 fn must_prove_itself(stage: Stage, url: &DatabaseUrl) -> bool {
     match url {
         DatabaseUrl::Sqlite(_) => false,
-        DatabaseUrl::MySql(address) => {
-            stage == Stage::Prod
-                && address
-                    .parameter("ssl-mode")
-                    .or(address.parameter("ssl_mode"))
-                    .is_none()
-        }
+        DatabaseUrl::MySql(address) => stage == Stage::Prod && !address.says_how_to_use_tls(),
     }
 }
 

@@ -1,4 +1,5 @@
 //! What every file store promises, asserted alike on a folder and on ministack's S3.
+#![cfg(test)]
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};

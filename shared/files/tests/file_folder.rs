@@ -1,4 +1,5 @@
 //! What only a folder can get wrong: links, half-written files, two writers.
+#![cfg(test)]
 #![cfg(unix)]
 
 use files::{FileAddress, FileError, FolderFiles, Overwrite};

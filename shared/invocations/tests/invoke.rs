@@ -1,4 +1,5 @@
 //! The invoker against a server of our own that answers, refuses, is silent or is not there.
+#![cfg(test)]
 
 use std::time::{Duration, Instant};
 

@@ -15,6 +15,21 @@ use crate::secret::Secret;
 /// MySQL's port.
 const DEFAULT_PORT: u16 = 3306;
 
+/// What MySQL calls the ways to use TLS.
+const TLS_MODES: [&str; 5] = [
+    "DISABLED",
+    "PREFERRED",
+    "REQUIRED",
+    "VERIFY_CA",
+    "VERIFY_IDENTITY",
+];
+
+/// How drivers spell the parameter that chooses one of them.
+const TLS_MODE_NAMES: [&str; 3] = ["ssl_mode", "ssl-mode", "sslmode"];
+
+/// How drivers spell the parameter that names a file of certificate authorities.
+const TLS_CA_NAMES: [&str; 3] = ["ssl_ca", "ssl-ca", "sslca"];
+
 /// What a path must not hold as it is within a URL.
 const NOT_IN_A_PATH: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#');
 
@@ -59,6 +74,11 @@ pub enum DatabaseUrlError {
     /// Escapes that are no UTF-8.
     #[error("has percent escapes that are no UTF-8")]
     Encoding,
+    /// An `ssl_mode` that MySQL does not know.
+    #[error(
+        "has an ssl_mode that is none of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY"
+    )]
+    TlsMode,
     /// A SQLite URL without a file, or in memory.
     #[error("names no file: several processes share the database, so it cannot be in memory")]
     File,
@@ -134,14 +154,18 @@ impl MySqlAddress {
                 let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
                 Ok((decode(name)?, decode(value)?))
             });
-        Ok(Self {
+        let address = Self {
             host: host.to_owned(),
             port,
             user: decode(user)?,
             password: Secret::new(decode(password)?),
             database: decode(database)?,
             parameters: parameters.collect::<Result<_, DatabaseUrlError>>()?,
-        })
+        };
+        match address.tls_mode() {
+            Some(mode) if !TLS_MODES.contains(&mode.as_str()) => Err(DatabaseUrlError::TlsMode),
+            _ => Ok(address),
+        }
     }
 
     /// The host, an IPv6 address without brackets.
@@ -174,7 +198,24 @@ impl MySqlAddress {
         &self.database
     }
 
-    /// A parameter after the `?`, such as `ssl_ca`.
+    /// Whether the URL itself says how to use TLS; otherwise that is for the stage to say.
+    #[must_use]
+    pub fn says_how_to_use_tls(&self) -> bool {
+        self.tls_mode().is_some()
+    }
+
+    /// The mode that is named; a file of authorities alone means that the server must prove itself.
+    fn tls_mode(&self) -> Option<String> {
+        let named = TLS_MODE_NAMES.iter().find_map(|name| self.parameter(name));
+        let implied = self.tls_ca().map(|_| "VERIFY_IDENTITY");
+        named.or(implied).map(str::to_ascii_uppercase)
+    }
+
+    fn tls_ca(&self) -> Option<&str> {
+        TLS_CA_NAMES.iter().find_map(|name| self.parameter(name))
+    }
+
+    /// A parameter after the `?`, such as `charset`.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         let found = self
@@ -191,13 +232,22 @@ impl MySqlAddress {
         } else {
             self.host.clone()
         };
-        Secret::new(format!(
+        let mut url = format!(
             "mysql://{}:{}@{host}:{}/{}",
             encode(&self.user),
             encode(self.password.expose()),
             self.port,
             encode(&self.database),
-        ))
+        );
+        if let Some(mode) = self.tls_mode() {
+            url.push_str("?ssl-mode=");
+            url.push_str(&mode);
+        }
+        if let Some(authorities) = self.tls_ca() {
+            url.push_str("&ssl-ca=");
+            url.push_str(&encode(authorities));
+        }
+        Secret::new(url)
     }
 }
 

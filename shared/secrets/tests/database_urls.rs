@@ -1,4 +1,5 @@
 //! Database URLs as companies write them.
+#![cfg(test)]
 
 use secrets::{DatabaseUrl, DatabaseUrlError, MySqlAddress};
 
@@ -88,6 +89,33 @@ fn the_connection_url_reads_back_to_the_same_parts() {
             .trim_start_matches("mysql://")
             .contains(['#', '?', ' '])
     );
+}
+
+#[test]
+fn tls_is_used_as_the_url_says() {
+    let plain = "mysql+aiomysql://u:p@h/n";
+    assert!(!mysql(plain).says_how_to_use_tls());
+    for (query, written) in [
+        ("charset=utf8mb4", "mysql://u:p@h:3306/n"),
+        (
+            "ssl_mode=required",
+            "mysql://u:p@h:3306/n?ssl-mode=REQUIRED",
+        ),
+        (
+            "ssl-mode=VERIFY_CA&charset=x",
+            "mysql://u:p@h:3306/n?ssl-mode=VERIFY_CA",
+        ),
+        (
+            "ssl_ca=/etc/ca.pem",
+            "mysql://u:p@h:3306/n?ssl-mode=VERIFY_IDENTITY&ssl-ca=%2Fetc%2Fca%2Epem",
+        ),
+    ] {
+        let url = DatabaseUrl::parse(&format!("{plain}?{query}")).unwrap();
+        assert_eq!(url.connection_url().expose(), written);
+    }
+    let wrong = DatabaseUrl::parse(&format!("{plain}?ssl_mode=segredo")).unwrap_err();
+    assert_eq!(wrong, DatabaseUrlError::TlsMode);
+    assert!(!wrong.to_string().contains("segredo"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What a function reads in dev and prod, and the sentences that stop its cold start.
+#![cfg(test)]
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};

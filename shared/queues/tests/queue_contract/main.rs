@@ -1,4 +1,5 @@
 //! What the queues promise: on every part alike, under failures, by many openers, against a model.
+#![cfg(test)]
 
 mod contract;
 mod embedded;
