@@ -1,46 +1,49 @@
 //! Deletes what is past its time, a bounded number of rows a call.
 
 use domain::time::UtcMillis;
+use sea_orm::FromQueryResult;
 
 use crate::{Store, StoreError, Tx, handled::MARK_DAYS, idempotency::KEY_HOURS, values};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Table, key columns, age column, and how long a row lives.
-const EXPIRING: [(&str, &str, &str, i64); 4] = [
-    (
-        "handled_messages",
-        "consumer, message_id",
-        "handled_ms",
-        MARK_DAYS as i64 * DAY_MS,
-    ),
-    (
-        "idempotency_keys",
-        "principal, route, idempotency_key",
-        "created_ms",
-        KEY_HOURS as i64 * HOUR_MS,
-    ),
-    ("throttles", "bucket", "theoretical_arrival_ms", DAY_MS),
-    ("link_visits", "link_code, visitor", "counted_ms", DAY_MS),
+/// Table, age column, and how long a row lives.
+const EXPIRING: [(&str, &str, i64); 4] = [
+    ("handled_messages", "handled_ms", MARK_DAYS as i64 * DAY_MS),
+    ("idempotency_keys", "created_ms", KEY_HOURS as i64 * HOUR_MS),
+    ("throttles", "theoretical_arrival_ms", DAY_MS),
+    ("link_visits", "counted_ms", DAY_MS),
 ];
 
-/// Deletes at most `limit` rows of each table; answers how many in all.
+#[derive(FromQueryResult)]
+struct Age {
+    age_ms: i64,
+}
+
+/// Deletes the oldest `limit` expired rows of each table, and those of the same millisecond as the
+/// last of them; answers how many in all.
+///
+/// A DELETE whose subquery names the keys would be shorter, and MariaDB reads the whole table once
+/// a row for it: so the age at which to stop is asked first.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn purge(store: &Store, now: UtcMillis, limit: u32) -> Result<u64, StoreError> {
     let mut deleted = 0;
-    for (table, key, age, lifetime_ms) in EXPIRING {
-        // The inner SELECT is wrapped since MySQL allows no LIMIT directly inside IN.
-        let sql = format!(
-            "DELETE FROM {table} WHERE ({key}) IN \
-             (SELECT * FROM (SELECT {key} FROM {table} WHERE {age} < ? ORDER BY {age} LIMIT ?) AS old)"
+    for (table, age, lifetime_ms) in EXPIRING {
+        let expired_ms = now.get() - lifetime_ms;
+        let last_sql = format!(
+            "SELECT {age} AS age_ms FROM {table} WHERE {age} < ? ORDER BY {age} LIMIT 1 OFFSET ?"
         );
+        let delete_sql = format!("DELETE FROM {table} WHERE {age} <= ?");
         deleted += store
             .transact(async |tx: &Tx| {
-                tx.execute(&sql, values![now.get() - lifetime_ms, limit])
-                    .await
+                let last: Option<Age> = tx
+                    .one(&last_sql, values![expired_ms, limit.saturating_sub(1)])
+                    .await?;
+                let until_ms = last.map_or(expired_ms - 1, |last| last.age_ms);
+                tx.execute(&delete_sql, values![until_ms]).await
             })
             .await?;
     }
