@@ -13,6 +13,9 @@ use crate::{Store, StoreError, Tx, values};
 /// A run's lease: longer than a Lambda may live, so that a dead one is known to be dead.
 const LEASE_MS: i64 = 15 * 60 * 1000 + 30_000;
 
+/// Characters of a failure's code that the ledger keeps.
+const LONGEST_CODE: usize = 200;
+
 /// What a job counted, by name.
 pub type Counts = BTreeMap<String, i64>;
 
@@ -222,6 +225,7 @@ impl JobRun {
         error: Option<&str>,
     ) -> Result<(), JobError> {
         let finished_ms = (status != "running").then(|| now.get());
+        let error = error.map(|code| code.chars().take(LONGEST_CODE).collect::<String>());
         let held = tx
             .execute(
                 "UPDATE job_runs SET status = ?, leased_until_ms = ?, finished_ms = ?, \
@@ -233,7 +237,7 @@ impl JobRun {
                     finished_ms,
                     self.resume_after.clone(),
                     counts_text(&self.counts),
-                    error.map(str::to_owned),
+                    error,
                     self.job,
                     self.date.to_string(),
                     self.attempt
