@@ -70,6 +70,15 @@ fn asks_for_redo(code: &str) -> bool {
     }
 }
 
+/// Codes that say "not now": SQLite 14 (can't open). MySQL 1040, 1203 and 1226 (too many
+/// connections), 1053 (shutting down), 1290 and 1836 (read-only: a failover), 1317 and 1927 (killed).
+fn is_away(code: &str) -> bool {
+    const AWAY: [&str; 9] = [
+        "14", "1040", "1053", "1203", "1226", "1290", "1317", "1836", "1927",
+    ];
+    AWAY.contains(&code)
+}
+
 pub(crate) fn judge(error: &DbErr) -> Verdict {
     if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
         return Verdict::Unique;
@@ -103,6 +112,8 @@ pub(crate) fn judge(error: &DbErr) -> Verdict {
                 );
             if asks_for_redo(&code) {
                 Verdict::Redo
+            } else if is_away(&code) {
+                Verdict::Fatal(StoreError::Unreachable)
             } else {
                 Verdict::Fatal(StoreError::Refused { code })
             }
