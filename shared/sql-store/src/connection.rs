@@ -16,7 +16,7 @@ use crate::{
 /// How long SQLite waits for another process's transaction before it says BUSY.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a statement waits for MySQL's row lock before the use case is redone.
-const LOCK_WAIT_SECONDS: u32 = 5;
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A frozen Lambda keeps dead sockets (FACTS): a connection idle for longer is tested first.
 const TRUSTED_IDLE: Duration = Duration::from_secs(2);
@@ -41,6 +41,9 @@ pub struct Options {
     pub entropy: Arc<dyn Entropy>,
     /// Watches each statement in tests.
     pub observer: Option<Arc<dyn StatementObserver>>,
+    /// How long a statement waits for a lock before the use case is redone; none: 10 s for SQLite's
+    /// file, 5 s for MySQL's rows. MySQL counts whole seconds.
+    pub lock_wait: Option<Duration>,
 }
 
 impl Default for Options {
@@ -50,6 +53,7 @@ impl Default for Options {
             certificate_authorities: None,
             entropy: Arc::new(SystemEntropy),
             observer: None,
+            lock_wait: None,
         }
     }
 }
@@ -92,12 +96,13 @@ impl Store {
             .sqlx_logging(false);
         match backend {
             Backend::Sqlite => {
-                connect.map_sqlx_sqlite_opts(|sqlite| {
+                let busy_timeout = options.lock_wait.unwrap_or(BUSY_TIMEOUT);
+                connect.map_sqlx_sqlite_opts(move |sqlite| {
                     sqlite
                         .create_if_missing(true)
                         .journal_mode(SqliteJournalMode::Wal)
                         .synchronous(SqliteSynchronous::Full)
-                        .busy_timeout(BUSY_TIMEOUT)
+                        .busy_timeout(busy_timeout)
                 });
             }
             Backend::MySql => {
@@ -111,8 +116,11 @@ impl Store {
                             .ssl_ca_from_pem(certificates.to_vec())
                     });
                 }
-                connect.map_sqlx_mysql_pool_opts(|pool| {
-                    pool.after_connect(|connection, _| Box::pin(prepare_session(connection)))
+                let lock_wait_seconds = options.lock_wait.unwrap_or(LOCK_WAIT).as_secs();
+                connect.map_sqlx_mysql_pool_opts(move |pool| {
+                    pool.after_connect(move |connection, _| {
+                        Box::pin(prepare_session(connection, lock_wait_seconds))
+                    })
                 });
             }
         }
@@ -163,14 +171,17 @@ impl Store {
 }
 
 /// READ COMMITTED with explicit locks (DESIGN §5), and strict types.
-async fn prepare_session(connection: &mut sqlx::MySqlConnection) -> Result<(), sqlx::Error> {
+async fn prepare_session(
+    connection: &mut sqlx::MySqlConnection,
+    lock_wait_seconds: u64,
+) -> Result<(), sqlx::Error> {
     use sqlx::Executor;
     connection
         .execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         .await?;
     connection
         .execute(sqlx::AssertSqlSafe(format!(
-            "SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}"
+            "SET SESSION innodb_lock_wait_timeout = {lock_wait_seconds}"
         )))
         .await?;
     Ok(())

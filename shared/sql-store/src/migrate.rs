@@ -6,7 +6,7 @@
 use domain::time::UtcMillis;
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
-use crate::{Backend, Store, StoreError, Tx, error::judge, values};
+use crate::{Backend, Store, StoreError, Tx, error::judge, observer::Point, values};
 
 /// The migrations in their order. A released one never changes; expand before you contract.
 const MIGRATIONS: [(i64, &str, &str); 3] = [
@@ -141,8 +141,11 @@ async fn run_ddl(store: &Store, statement: &str) -> Result<(), StoreError> {
             ),
         Backend::MySql => statement.to_owned(),
     };
-    let statement = Statement::from_string(store.sea_backend(), sql);
-    match store.connection.execute_raw(statement).await {
+    store.reach(Point::Before(&sql)).await;
+    let raw = Statement::from_string(store.sea_backend(), sql.as_str());
+    let answer = store.connection.execute_raw(raw).await;
+    store.reach(Point::After(&sql)).await;
+    match answer {
         Ok(_) => Ok(()),
         Err(error) => match judge(&error) {
             crate::error::Verdict::Fatal(StoreError::Refused { code })
