@@ -2,6 +2,7 @@
 
 mod lists;
 mod problems;
+mod stories;
 
 use contracts::mgm::campaigns::{CampaignBody, read_change, read_new};
 use domain::identity::CampaignId;
@@ -12,7 +13,7 @@ use sql_store::Store;
 use sql_store::idempotency::{RequestKey, StoredAnswer};
 use sql_store::mgm::campaigns;
 
-/// The handler of every route under /mgm/campaigns.
+/// The handler of every route under /mgm/campaigns and /mgm/referrals.
 pub struct ManageCampaigns {
     store: Store,
     loopback: Loopback,
@@ -66,6 +67,11 @@ impl Handler for ManageCampaigns {
             "GET /mgm/campaigns/{id}" => self.show(request).await,
             "PATCH /mgm/campaigns/{id}" => self.change(request).await,
             "GET /mgm/campaigns/{id}/refusals" => lists::refusals(&self.store, request).await,
+            "GET /mgm/campaigns/{id}/funnel" => {
+                stories::campaign_funnel(&self.store, request).await
+            }
+            "GET /mgm/referrals" => stories::referrals(&self.store, request).await,
+            "GET /mgm/referrals/{id}/trace" => stories::referral_trace(&self.store, request).await,
             _ => Err(Problem::not_found("There is no such route")),
         }
     }

@@ -15,7 +15,7 @@ use crate::campaign_id;
 const LONGEST_REASON: usize = 40;
 
 /// The keys of the cursor that a request gives.
-fn cursor(request: &Request, keys: usize) -> Result<Option<Vec<String>>, Problem> {
+pub(crate) fn cursor(request: &Request, keys: usize) -> Result<Option<Vec<String>>, Problem> {
     let Some(text) = request.query_parameter("cursor") else {
         return Ok(None);
     };

@@ -2,7 +2,9 @@
 
 pub mod campaigns;
 pub mod events;
+pub mod funnel;
 pub mod links;
 pub mod purchases;
+pub mod trace;
 pub mod trips;
 pub mod vouchers;

@@ -5,6 +5,7 @@ pub mod attribution;
 pub mod audit;
 pub mod campaign;
 pub mod click;
+pub mod funnel;
 pub mod promoter;
 pub mod referral;
 pub mod shop_url;
