@@ -12,9 +12,9 @@ mod dotenv;
 mod error;
 mod key;
 mod load;
-mod manager;
 mod process;
 mod secret;
+mod secrets_manager;
 
 pub use database_url::{DatabaseUrl, DatabaseUrlError, MySqlAddress};
 pub use error::{Problem, SettingsError};

@@ -11,7 +11,7 @@ use crate::error::{Problem, SettingsError};
 use crate::key::{Key, Need, SecretName, Shape, keys};
 use crate::process::{Environment, ProcessEnvironment, Stage, variables};
 use crate::secret::{KeyBytes, Secret};
-use crate::{dotenv, manager};
+use crate::{dotenv, secrets_manager};
 
 /// The embedded database 1 in the state folder.
 pub const EMBEDDED_DATABASE_FILE: &str = "banco1.sqlite";
@@ -260,9 +260,9 @@ async fn from_manager(
     if secrets.is_empty() {
         return found;
     }
-    let client = manager::client(sdk);
+    let client = secrets_manager::client(sdk);
     for secret in secrets {
-        let object = match manager::read(&client, process, secret).await {
+        let object = match secrets_manager::read(&client, process, secret).await {
             Ok(object) => object,
             Err(problem) => {
                 problems.push(problem);
