@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
@@ -156,11 +157,15 @@ impl SqsQueues {
                 Err(error) => return all(error),
             }
         }
+        // Repetition is counted here, entry by entry; the SDK's own would multiply it.
+        let once = aws_sdk_sqs::config::Builder::new().retry_config(RetryConfig::disabled());
         let request = self
             .client
             .send_message_batch()
             .queue_url(queue_url)
-            .set_entries(Some(entries));
+            .set_entries(Some(entries))
+            .customize()
+            .config_override(once);
         let output = match request.send().await {
             Ok(output) => output,
             Err(error) => {

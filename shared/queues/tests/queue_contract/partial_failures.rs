@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -176,11 +175,22 @@ async fn a_group_keeps_its_order_when_an_entry_fails() {
 }
 
 #[tokio::test]
-async fn a_server_error_is_repeated_and_nothing_is_lost() {
+async fn a_server_error_is_repeated_as_often_as_the_limit_says() {
+    let (_stand, sqs, endpoint) = start(HashMap::new(), 3).await;
+    let url = format!("{endpoint}/1/Compras");
+    let sent = sqs.send(&url, &plain(&["a"])).await;
+    assert!(sent[0].is_ok(), "{sent:?}");
     let (_stand, sqs, endpoint) = start(HashMap::new(), 4).await;
     let url = format!("{endpoint}/1/Compras");
-    let sent = tokio::time::timeout(Duration::from_secs(30), sqs.send(&url, &plain(&["a"]))).await;
-    assert!(sent.unwrap()[0].is_ok());
+    let sent = sqs.send(&url, &plain(&["a"])).await;
+    let error = sent[0].clone().unwrap_err();
+    assert_eq!(
+        error,
+        SendError::Unavailable {
+            code: "InternalError".into()
+        }
+    );
+    assert!(error.is_transient());
 }
 
 #[tokio::test]
