@@ -21,6 +21,8 @@ pub struct Bundle {
     pub routes: Vec<Route>,
     /// HTTP authorizers by name.
     pub authorizers: BTreeMap<String, Authorizer>,
+    /// Cross-origin rules of the HTTP API.
+    pub cors: Option<sam_template::Cors>,
     /// Queues by logical id.
     pub queues: BTreeMap<String, Queue>,
     /// Which function reads which queue.

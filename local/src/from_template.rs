@@ -53,6 +53,7 @@ pub fn bundle(template: &Template, binaries: &Path) -> Result<Bundle, Failure> {
     let mut bundle = Bundle {
         functions: reader.functions()?,
         authorizers: reader.authorizers(),
+        cors: template.apis.iter().find_map(|api| api.cors.clone()),
         queues: reader.queues(),
         schedules: reader.schedules()?,
         buckets: template

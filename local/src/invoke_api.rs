@@ -79,7 +79,12 @@ async fn synchronous(
     payload: Bytes,
     log_type: Option<&str>,
 ) -> Response<Body> {
-    let outcome = match invoker.invoke(function, payload).await {
+    let outcome = if log_type == Some("Tail") {
+        invoker.invoke_with_log(function, payload).await
+    } else {
+        invoker.invoke(function, payload).await
+    };
+    let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
             let (status, kind) = match error {

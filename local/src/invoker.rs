@@ -121,7 +121,28 @@ impl Invoker {
     /// # Errors
     /// [`InvokeError`] when nothing was tried.
     pub async fn invoke(&self, function: &str, payload: Bytes) -> Result<Outcome, InvokeError> {
-        let outcome = self.processes.invoke(function, payload).await;
+        self.invoke_for(function, payload, false).await
+    }
+
+    /// Like [`Self::invoke`], with the last lines of the log.
+    ///
+    /// # Errors
+    /// [`InvokeError`] when nothing was tried.
+    pub async fn invoke_with_log(
+        &self,
+        function: &str,
+        payload: Bytes,
+    ) -> Result<Outcome, InvokeError> {
+        self.invoke_for(function, payload, true).await
+    }
+
+    async fn invoke_for(
+        &self,
+        function: &str,
+        payload: Bytes,
+        with_log: bool,
+    ) -> Result<Outcome, InvokeError> {
+        let outcome = self.processes.invoke(function, payload, with_log).await;
         if let Err(error @ InvokeError::NotStarted { .. }) = &outcome {
             note(&format!("{function}: {error}"));
         }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod authorizer;
+mod cors;
 mod percent;
 mod request_event;
 mod routing;
@@ -58,7 +59,7 @@ async fn serve(
 ) -> Response<Body> {
     let request_id = new_request_id();
     let mut response = match incoming(request, client, port, &request_id).await {
-        Ok(incoming) => gateway.answer(&incoming).await,
+        Ok(incoming) => gateway.answer_across_origins(&incoming).await,
         Err(refused) => refused,
     };
     if let Ok(id) = HeaderValue::from_str(&request_id) {
@@ -92,6 +93,19 @@ async fn incoming(
 }
 
 impl Gateway {
+    async fn answer_across_origins(&self, incoming: &Incoming) -> Response<Body> {
+        let Some(rules) = &self.bundle.cors else {
+            return self.answer(incoming).await;
+        };
+        let preflight = cors::preflight(rules, &incoming.method, &incoming.headers);
+        if let Some(preflight) = preflight {
+            return preflight;
+        }
+        let mut response = self.answer(incoming).await;
+        cors::allow_reading(rules, &incoming.headers, &mut response);
+        response
+    }
+
     async fn answer(&self, incoming: &Incoming) -> Response<Body> {
         let routes = &self.bundle.routes;
         let Some(chosen) = routing::choose(routes, &incoming.method, &incoming.path) else {

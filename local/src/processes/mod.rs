@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 pub use environment::{Surroundings, environment_of};
 pub use output::Terminal;
@@ -24,6 +24,8 @@ use process::HandOver;
 /// A new process must ask for its first event within so many milliseconds (Lambda gives 10 s to a
 /// release build on its own hardware; here a debug build shares the machine with a compiler).
 const INIT_LIMIT_MS: u64 = 60_000;
+/// Lines on their way through the pipe arrive within this time.
+const LOG_DELAY: Duration = Duration::from_millis(30);
 
 /// What an invocation came to.
 #[derive(Debug, Clone)]
@@ -34,7 +36,7 @@ pub struct Outcome {
     pub payload: Bytes,
     /// `Unhandled` when the function failed, as in `X-Amz-Function-Error`.
     pub function_error: Option<&'static str>,
-    /// The last lines that the process wrote while it ran, at most 4 KB.
+    /// The last lines that the process wrote while it ran, at most 4 KB, where they were asked for.
     pub log_tail: String,
 }
 
@@ -43,13 +45,29 @@ impl Outcome {
     pub fn is_success(&self) -> bool {
         self.function_error.is_none()
     }
+}
 
-    fn failed(request_id: &str, kind: &str, message: &str, log_tail: String) -> Self {
+/// How an invocation ended, before its log is looked at.
+enum End {
+    Answered(Bytes),
+    Failed(Bytes),
+}
+
+impl End {
+    fn failed(kind: &str, message: &str) -> Self {
         let payload = serde_json::json!({ "errorType": kind, "errorMessage": message });
-        Self {
-            request_id: request_id.to_owned(),
-            payload: Bytes::from(payload.to_string()),
-            function_error: Some("Unhandled"),
+        Self::Failed(Bytes::from(payload.to_string()))
+    }
+
+    fn outcome(self, request_id: String, log_tail: String) -> Outcome {
+        let (payload, function_error) = match self {
+            Self::Answered(payload) => (payload, None),
+            Self::Failed(payload) => (payload, Some("Unhandled")),
+        };
+        Outcome {
+            request_id,
+            payload,
+            function_error,
             log_tail,
         }
     }
@@ -126,7 +144,7 @@ impl Processes {
     }
 
     /// Waits for a free process and has it handle `payload`. The work goes on when the caller
-    /// gives up waiting, as Lambda's does.
+    /// gives up waiting, as Lambda's does. Only `with_log` looks at what the process wrote.
     ///
     /// # Errors
     /// [`InvokeError`] when nothing was tried; a function's own failure is an [`Outcome`].
@@ -134,13 +152,18 @@ impl Processes {
         self: &Arc<Self>,
         function: &str,
         payload: Bytes,
+        with_log: bool,
     ) -> Result<Outcome, InvokeError> {
         let pool = self.pools.get(function).cloned();
         let pool = pool.ok_or_else(|| InvokeError::Unknown(function.to_owned()))?;
         let permit = Arc::clone(&pool.permits).acquire_owned().await;
         let permit = permit.map_err(|_closed| InvokeError::Stopping)?;
         let processes = Arc::clone(self);
-        let work = tokio::spawn(async move { processes.run(&pool, payload, permit).await });
+        let work = tokio::spawn(async move {
+            let outcome = processes.run(&pool, payload, with_log).await;
+            drop(permit);
+            outcome
+        });
         work.await.map_err(|_cancelled| InvokeError::Stopping)?
     }
 
@@ -148,7 +171,7 @@ impl Processes {
         self: Arc<Self>,
         pool: &Arc<Pool>,
         payload: Bytes,
-        permit: OwnedSemaphorePermit,
+        with_log: bool,
     ) -> Result<Outcome, InvokeError> {
         loop {
             let warm = pool.take_idle();
@@ -163,24 +186,23 @@ impl Processes {
             if !process.hand(handed) {
                 continue;
             }
-            let Some(outcome) = waiting.finish(&pool.function, &process, &request_id).await else {
+            let end = match waiting.finish(&pool.function, &process, &request_id).await {
+                Some(end) => end,
                 // It ended between two invocations: nothing was begun, so another one takes over.
-                if was_warm {
-                    continue;
-                }
-                let text = process.end_text(&request_id);
-                return Ok(Outcome::failed(
-                    &request_id,
-                    "Runtime.ExitError",
-                    &text,
-                    process.tail(),
-                ));
+                None if was_warm => continue,
+                None => End::failed("Runtime.ExitError", &process.end_text(&request_id)),
+            };
+            let log_tail = if with_log {
+                // The last lines may still be in the pipe when the answer is here.
+                tokio::time::sleep(LOG_DELAY).await;
+                process.tail()
+            } else {
+                String::new()
             };
             if process.is_alive() {
                 lock(&pool.idle).push(process);
             }
-            drop(permit);
-            return Ok(outcome);
+            return Ok(end.outcome(request_id, log_tail));
         }
     }
 
@@ -278,13 +300,8 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// The outcome, or `None` when the process ended before it took the event.
-    async fn finish(
-        self,
-        function: &Function,
-        process: &Process,
-        request_id: &str,
-    ) -> Option<Outcome> {
+    /// How it ended, or `None` when the process ended before it took the event.
+    async fn finish(self, function: &Function, process: &Process, request_id: &str) -> Option<End> {
         let mut was_picked_up = false;
         let limit = async {
             let init = Duration::from_millis(INIT_LIMIT_MS);
@@ -301,46 +318,20 @@ impl Waiting {
             limit = limit => Err(limit),
         };
         let message = match answer {
-            Ok(Ok(Answer::Response(payload))) => {
-                return Some(Outcome {
-                    request_id: request_id.to_owned(),
-                    payload,
-                    function_error: None,
-                    log_tail: process.tail(),
-                });
-            }
-            Ok(Ok(Answer::Error(payload))) => {
-                return Some(Outcome {
-                    request_id: request_id.to_owned(),
-                    payload,
-                    function_error: Some("Unhandled"),
-                    log_tail: process.tail(),
-                });
-            }
+            Ok(Ok(Answer::Response(payload))) => return Some(End::Answered(payload)),
+            Ok(Ok(Answer::Error(payload))) => return Some(End::Failed(payload)),
             Ok(Err(_ended)) if !was_picked_up => return None,
             Ok(Err(_ended)) => {
                 let text = process.end_text(request_id);
-                return Some(Outcome::failed(
-                    request_id,
-                    "Runtime.ExitError",
-                    &text,
-                    process.tail(),
-                ));
+                return Some(End::failed("Runtime.ExitError", &text));
             }
             Err(Limit::Init) => format!("{request_id} Init timed out after {INIT_LIMIT_MS} ms"),
             Err(Limit::Timeout) => {
-                format!(
-                    "{request_id} Task timed out after {} ms",
-                    function.timeout_ms
-                )
+                let timeout_ms = function.timeout_ms;
+                format!("{request_id} Task timed out after {timeout_ms} ms")
             }
         };
         process.end();
-        Some(Outcome::failed(
-            request_id,
-            "Sandbox.Timedout",
-            &message,
-            process.tail(),
-        ))
+        Some(End::failed("Sandbox.Timedout", &message))
     }
 }
