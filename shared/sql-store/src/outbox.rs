@@ -1,6 +1,6 @@
 //! The outbox: domain events leave in the transaction of their cause (DESIGN §3.1–2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::time::UtcMillis;
 use sea_orm::FromQueryResult;
@@ -177,6 +177,7 @@ pub async fn unrouted(store: &Store, types: &[&str]) -> Result<i64, StoreError> 
 
 /// Unsent events of a shard and of these types: whole keys, each in the order of its versions,
 /// oldest keys first. There is no "id greater than the last", since commits overtake each other.
+/// Keys in `delayed` are left out: a queue has just refused one of their events.
 ///
 /// # Errors
 /// When the database fails.
@@ -184,18 +185,28 @@ pub async fn unsent(
     store: &Store,
     shard: u32,
     types: &[&str],
+    delayed: &BTreeSet<String>,
     limit: u32,
 ) -> Result<Vec<OutgoingEvent>, StoreError> {
     const COLUMNS: &str = "id, event_type, aggregate_key, version, payload, created_ms";
     let of_types = placeholders(1, types.len());
+    let others = if delayed.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "AND aggregate_key NOT IN {}",
+            placeholders(1, delayed.len())
+        )
+    };
     let oldest_sql = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE shard = ? AND event_type IN {of_types} \
+        "SELECT {COLUMNS} FROM outbox WHERE shard = ? AND event_type IN {of_types} {others} \
          ORDER BY created_ms, id LIMIT ?"
     );
     store
         .transact(async |tx: &Tx| {
             let mut values = values![shard];
             values.extend(texts(types));
+            values.extend(delayed.iter().map(|key| crate::Value::from(key.as_str())));
             values.push(limit.into());
             let oldest: Vec<OutgoingEvent> = tx.all(&oldest_sql, values).await?;
             let mut order = BTreeMap::new();

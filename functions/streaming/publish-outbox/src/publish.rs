@@ -20,6 +20,8 @@ const LEASE_MS: i64 = 30_000;
 /// Left of the lease and of Lambda's time when a publisher begins no further batch.
 const SAFETY_MS: i64 = 10_000;
 const BATCH_EVENTS: u32 = 100;
+/// With more keys delayed in a shard than this, its queues are down and the sweep tries later.
+const MOST_DELAYED_KEYS: usize = 1_000;
 const PURGED_ROWS: u32 = 5_000;
 
 /// Sends what waits in the outbox.
@@ -90,19 +92,20 @@ impl PublishOutbox {
         stop_at: UtcMillis,
         published: &mut Published,
     ) -> Result<(), StoreError> {
-        while (self.clock)() < stop_at {
-            let events = outbox::unsent(&self.store, shard, types, BATCH_EVENTS).await?;
+        // Keys that a queue did not take wait for the next sweep, and hold up no other key.
+        let mut delayed: BTreeSet<String> = BTreeSet::new();
+        while (self.clock)() < stop_at && delayed.len() < MOST_DELAYED_KEYS {
+            let events = outbox::unsent(&self.store, shard, types, &delayed, BATCH_EVENTS).await?;
             if events.is_empty() {
                 break;
             }
             let sent = self.send_in_waves(&events).await;
-            let delayed = events.len() - sent.len();
-            published.enviados += sent.len() as u64;
-            published.adiados += delayed as u64;
             outbox::forget_sent(&self.store, &sent).await?;
-            if delayed > 0 {
-                break;
-            }
+            published.enviados += sent.len() as u64;
+            published.adiados += (events.len() - sent.len()) as u64;
+            let sent: BTreeSet<String> = sent.into_iter().collect();
+            let left = events.into_iter().filter(|event| !sent.contains(&event.id));
+            delayed.extend(left.map(|event| event.aggregate_key));
         }
         Ok(())
     }
@@ -135,21 +138,28 @@ impl PublishOutbox {
 
     /// Sends one wave to all its queues; answers the keys that some queue did not take.
     async fn send_wave<'e>(&self, wave: &[&'e OutgoingEvent]) -> Vec<&'e str> {
-        let mut by_queue: BTreeMap<&str, Vec<&OutgoingEvent>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<&str, Vec<(&'e OutgoingEvent, OutgoingMessage)>> =
+            BTreeMap::new();
         let mut failed = Vec::new();
         for &event in wave {
             for queue in self.routes.queues(&event.event_type) {
-                by_queue.entry(queue).or_default().push(event);
+                match message(queue, event) {
+                    Some(message) => by_queue.entry(queue).or_default().push((event, message)),
+                    None => {
+                        tracing::error!(event_id = %event.id, "an event's payload is no JSON object");
+                        failed.push(event.aggregate_key.as_str());
+                    }
+                }
             }
         }
         for (queue, events) in by_queue {
-            let messages: Vec<OutgoingMessage> =
-                events.iter().map(|event| message(queue, event)).collect();
+            let (events, messages): (Vec<&'e OutgoingEvent>, Vec<OutgoingMessage>) =
+                events.into_iter().unzip();
             let answers = self
                 .queues
                 .send(queue, &messages, (self.clock)().get())
                 .await;
-            for (place, &event) in events.iter().enumerate() {
+            for (place, event) in events.into_iter().enumerate() {
                 if let Some(Ok(_)) = answers.get(place) {
                     continue;
                 }
@@ -159,31 +169,27 @@ impl PublishOutbox {
                     reason = code.map(ToString::to_string).unwrap_or_default(),
                     "event stays in the outbox"
                 );
-                failed.extend(
-                    wave.iter()
-                        .find(|sent| sent.id == event.id)
-                        .map(|sent| sent.aggregate_key.as_str()),
-                );
+                failed.push(event.aggregate_key.as_str());
             }
         }
         failed
     }
 }
 
-/// The event with its own id, by which consumers tell a repetition.
-fn message(queue: &str, event: &OutgoingEvent) -> OutgoingMessage {
-    let mut body = match serde_json::from_str(&event.payload) {
-        Ok(Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
+/// The event with its own id, by which consumers tell a repetition; `None` when its payload is
+/// none that our code writes.
+fn message(queue: &str, event: &OutgoingEvent) -> Option<OutgoingMessage> {
+    let Ok(Value::Object(mut body)) = serde_json::from_str(&event.payload) else {
+        return None;
     };
     body.insert("id_evento".to_owned(), event.id.as_str().into());
     let body = Value::Object(body).to_string();
-    if queue.ends_with(".fifo") {
+    Some(if queue.ends_with(".fifo") {
         let group = queues::group_id(&[event.aggregate_key.as_bytes()]);
         OutgoingMessage::fifo(body, group, event.id.as_str())
     } else {
         OutgoingMessage::new(body)
-    }
+    })
 }
 
 impl Handler for PublishOutbox {

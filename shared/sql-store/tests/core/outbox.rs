@@ -47,7 +47,9 @@ fn keys_of_one_shard(count: usize) -> Vec<String> {
 }
 
 async fn waiting(store: &Store, limit: u32) -> Vec<(String, i64)> {
-    let events = unsent(store, 3, &[TYPE], limit).await.unwrap();
+    let events = unsent(store, 3, &[TYPE], &BTreeSet::new(), limit)
+        .await
+        .unwrap();
     events
         .into_iter()
         .map(|event| (event.aggregate_key, event.version))
@@ -67,7 +69,10 @@ async fn sixteen_shards_hold_every_key_and_each_key_lies_in_one() {
         publish(&fresh.store, &events, NOON).await;
         let mut seen = BTreeMap::new();
         for shard in waiting_shards(&fresh.store, &[TYPE]).await.unwrap() {
-            for event in unsent(&fresh.store, shard, &[TYPE], 1_000).await.unwrap() {
+            for event in unsent(&fresh.store, shard, &[TYPE], &BTreeSet::new(), 1_000)
+                .await
+                .unwrap()
+            {
                 assert_eq!(shard_of(&event.aggregate_key), shard);
                 assert_eq!(seen.insert(event.aggregate_key, event.id), None);
             }
@@ -132,7 +137,9 @@ async fn an_event_whose_commit_was_overtaken_is_not_missed() {
         let overtaking = async {
             first_is_written.await.unwrap();
             publish(&other, &[event(&keys[1], 1)], later(9)).await;
-            let sent = unsent(&other, 3, &[TYPE], 10).await.unwrap();
+            let sent = unsent(&other, 3, &[TYPE], &BTreeSet::new(), 10)
+                .await
+                .unwrap();
             assert_eq!(sent.len(), 1);
             let ids: Vec<String> = sent.into_iter().map(|event| event.id).collect();
             forget_sent(&other, &ids).await.unwrap();
@@ -188,7 +195,9 @@ async fn a_crash_between_sending_and_forgetting_sends_the_same_ids_again() {
         let key = &keys_of_one_shard(1)[0];
         publish(&fresh.store, &[event(key, 1), event(key, 2)], NOON).await;
         let ids = async |store: &Store| -> Vec<String> {
-            let events = unsent(store, 3, &[TYPE], 10).await.unwrap();
+            let events = unsent(store, 3, &[TYPE], &BTreeSet::new(), 10)
+                .await
+                .unwrap();
             events.into_iter().map(|event| event.id).collect()
         };
         let before = ids(&fresh.store).await;
@@ -225,7 +234,9 @@ async fn events_without_a_route_stay_and_are_counted() {
         let shard = shard_of("voucher/1");
         assert_eq!(unrouted(&fresh.store, &[TYPE]).await, Ok(1));
         assert_eq!(waiting_shards(&fresh.store, &[TYPE]).await, Ok(vec![shard]));
-        let events = unsent(&fresh.store, shard, &[TYPE], 10).await.unwrap();
+        let events = unsent(&fresh.store, shard, &[TYPE], &BTreeSet::new(), 10)
+            .await
+            .unwrap();
         forget_sent(&fresh.store, &[events[0].id.clone()])
             .await
             .unwrap();
