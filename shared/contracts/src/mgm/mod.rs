@@ -1,6 +1,7 @@
 //! Member get member on the wire.
 
 pub mod campaigns;
+pub mod completed_trips;
 pub mod events;
 pub mod funnel;
 pub mod links;

@@ -18,24 +18,10 @@ use testkit::databases;
 
 use crate::scene::{DAY_MS, HOUR_MS, Scene, at, completed, leg, purchase};
 
-/// Claims the job for the day of `now`; the job before it counts as done.
+/// Claims the job for the day of `now`, whether or not it was done.
 pub async fn start(scene: &Scene, now: UtcMillis) -> JobRun {
-    let day = now.day();
-    scene
-        .execute(
-            "DELETE FROM job_runs WHERE logical_date = ?",
-            values![day.to_string()],
-        )
-        .await;
-    scene
-        .execute(
-            "INSERT INTO job_runs (job, logical_date, status, attempt, leased_until_ms, \
-             started_ms, counts) VALUES ('mgm_set_promoters', ?, 'done', 1, 0, 0, '{}')",
-            values![day.to_string()],
-        )
-        .await;
     let job = MGM_CREATE_PROMOTER_VOUCHER;
-    jobs::start(&scene.store, &job, day, false, now)
+    jobs::start(&scene.store, &job, now.day(), true, now)
         .await
         .unwrap()
 }
@@ -255,14 +241,6 @@ async fn ended_orders(scene: &Scene, ids: &[&str]) {
         order.ends = Some(at(-HOUR_MS));
         scene.record(&order, at(0)).await;
     }
-    let day = at(0).day().to_string();
-    scene
-        .execute(
-            "INSERT INTO job_runs (job, logical_date, status, attempt, leased_until_ms, \
-             started_ms, counts) VALUES ('mgm_set_promoters', ?, 'done', 1, 0, 0, '{}')",
-            values![day],
-        )
-        .await;
 }
 
 #[tokio::test]
