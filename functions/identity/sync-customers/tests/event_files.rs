@@ -1,4 +1,9 @@
 //! Every event file of sync-customers, on every database that there is.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use std::cell::RefCell;
 
@@ -120,7 +125,7 @@ async fn bad_records_reach_dead_letters_alone_and_show_no_value() {
             scene.send("refused-records-among-good-ones").await,
             json!([])
         );
-        let letters = scene.letters.sent.borrow();
+        let letters = scene.letters.sent.take();
         let reasons: Vec<(&str, Option<&str>)> = letters
             .iter()
             .map(|letter| (letter["motivo"].as_str().unwrap(), letter["campo"].as_str()))
@@ -139,7 +144,7 @@ async fn bad_records_reach_dead_letters_alone_and_show_no_value() {
                 ("campo_invalido", Some("nome")),
             ]
         );
-        for letter in letters.iter() {
+        for letter in &letters {
             let text = letter.to_string();
             for value in ["52998224724", "Ana Lima", "example.com", "cli-"] {
                 assert!(!text.contains(value), "{text}");

@@ -1,4 +1,9 @@
 //! Every event file of create-referral-link, on every database that there is.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use create_referral_link::CreateReferralLink;
 use domain::customers::{News, Place, Profile};

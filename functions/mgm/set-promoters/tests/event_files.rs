@@ -1,4 +1,8 @@
 //! Every event file of set-promoters, on every database that there is.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use domain::customers::{News, Place, Profile};
 use domain::identity::CustomerId;

@@ -47,11 +47,7 @@ pub(super) struct Completion {
 
 /// Handles messages of completed trips, each exactly once. Where a batch fails for the sake of one
 /// message, the messages are handled one by one, so that its neighbours go on.
-pub async fn complete_trips(
-    store: &Store,
-    messages: &[TripMessage],
-    now: UtcMillis,
-) -> Handled {
+pub async fn complete_trips(store: &Store, messages: &[TripMessage], now: UtcMillis) -> Handled {
     let mut all = Handled {
         results: Vec::with_capacity(messages.len()),
         vouchers: 0,
