@@ -90,34 +90,34 @@ async fn answer(function: &RedeemVoucher, case: &str) -> (i64, Value) {
 async fn a_customer_sees_reserves_and_releases_and_the_shop_commits() {
     for database in testkit::databases().await {
         let (_, function) = shop(database.url()).await;
-        let (status, page) = answer(&function, "list-mine").await;
+        let (status, page) = answer(&function, "accepted-list-mine").await;
         assert_eq!((status, &page["tem_mais"]), (200, &json!(false)));
         assert_eq!(page["itens"][0]["codigo"], CODE);
         assert_eq!(
             page["itens"][0]["desconto"],
             json!({"tipo": "valor", "valor": "30.00"})
         );
-        let (status, mine) = answer(&function, "show-mine").await;
+        let (status, mine) = answer(&function, "accepted-show-mine").await;
         assert_eq!((status, &mine["status"]), (200, &json!("emitido")));
         assert!(mine.get("destinatario").is_none());
-        let (_, sent) = answer(&function, "show-with-recipient").await;
+        let (_, sent) = answer(&function, "accepted-show-with-recipient").await;
         assert_eq!(
             sent["destinatario"],
             json!({"id_cliente": "cliente-1", "nome": "Ana Souza",
                    "email": "ana@example.com", "telefone": "+5511964166764"})
         );
-        let (status, reserved) = answer(&function, "reserve").await;
+        let (status, reserved) = answer(&function, "accepted-reserve").await;
         assert_eq!((status, &reserved["desconto"]), (200, &json!("30.00")));
         assert_eq!(reserved["reservado_ate"], "2026-11-20T15:34:05.000Z");
-        assert_eq!(answer(&function, "reserve").await.1, reserved);
-        assert_eq!(answer(&function, "reserve-for-customer").await.1, reserved);
-        let (status, released) = answer(&function, "release").await;
+        assert_eq!(answer(&function, "accepted-reserve").await.1, reserved);
+        assert_eq!(answer(&function, "accepted-reserve-for-customer").await.1, reserved);
+        let (status, released) = answer(&function, "accepted-release").await;
         assert_eq!((status, &released["status"]), (200, &json!("emitido")));
-        answer(&function, "reserve-for-customer").await;
-        let (status, used) = answer(&function, "commit").await;
+        answer(&function, "accepted-reserve-for-customer").await;
+        let (status, used) = answer(&function, "accepted-commit").await;
         assert_eq!((status, &used["status"]), (200, &json!("usado")));
-        assert_eq!(answer(&function, "commit").await.1, used);
-        let (_, mine) = answer(&function, "show-mine").await;
+        assert_eq!(answer(&function, "accepted-commit").await.1, used);
+        let (_, mine) = answer(&function, "accepted-show-mine").await;
         assert_eq!(
             (&mine["status"], &mine["desconto_aplicado"]),
             (&json!("usado"), &json!("30.00"))
@@ -130,13 +130,13 @@ async fn whatever_is_not_available_looks_the_same() {
     for database in testkit::databases().await {
         let (store, function) = shop(database.url()).await;
         let mut answers = vec![
-            answer(&function, "bad-code").await,
-            answer(&function, "commit").await,
+            answer(&function, "refused-code").await,
+            answer(&function, "accepted-commit").await,
         ];
-        let mut foreign = event("reserve");
+        let mut foreign = event("accepted-reserve");
         foreign["requestContext"]["authorizer"]["lambda"]["sub"] = json!("cliente-2");
         answers.push(answer_at(&function, foreign, now()).await);
-        let mut unknown = event("reserve");
+        let mut unknown = event("accepted-reserve");
         unknown["pathParameters"]["code"] = json!("2222222222222222T");
         answers.push(answer_at(&function, unknown, now()).await);
         execute(
@@ -145,9 +145,9 @@ async fn whatever_is_not_available_looks_the_same() {
             values![],
         )
         .await;
-        answers.push(answer(&function, "reserve").await);
+        answers.push(answer(&function, "accepted-reserve").await);
         execute(&store, "UPDATE vouchers SET status = 'emitido'", values![]).await;
-        answers.push(answer_at(&function, event("reserve"), now().plus_days(30)).await);
+        answers.push(answer_at(&function, event("accepted-reserve"), now().plus_days(30)).await);
         for (status, problem) in &answers {
             assert_eq!(
                 (*status, problem),
@@ -168,12 +168,12 @@ async fn a_bad_request_names_its_field() {
     for database in testkit::databases().await {
         let (_, function) = shop(database.url()).await;
         for (case, field) in [
-            ("bad-cursor", "cursor"),
-            ("bad-page-size", "limite"),
-            ("bad-total", "total"),
-            ("bad-order-missing", "id_pedido"),
-            ("bad-service-without-customer", "id_cliente"),
-            ("bad-json", "body"),
+            ("refused-cursor", "cursor"),
+            ("refused-page-size", "limite"),
+            ("refused-total", "total"),
+            ("refused-order-missing", "id_pedido"),
+            ("refused-service-without-customer", "id_cliente"),
+            ("refused-json", "body"),
         ] {
             let (status, problem) = answer(&function, case).await;
             assert_eq!(
@@ -182,14 +182,14 @@ async fn a_bad_request_names_its_field() {
                 "{case}"
             );
         }
-        let mut own = event("reserve-for-customer");
+        let mut own = event("accepted-reserve-for-customer");
         own["requestContext"]["authorizer"]["lambda"] =
             json!({"sub": "cliente-1", "scope": "customer"});
         assert_eq!(
             answer_at(&function, own, now()).await.1["errors"][0]["field"],
             "id_cliente"
         );
-        let mut reused = event("reserve");
+        let mut reused = event("accepted-reserve");
         answer_at(&function, reused.clone(), now()).await;
         reused["body"] = json!(r#"{"id_pedido":"pedido-2","total":"5.00"}"#);
         assert_eq!(answer_at(&function, reused, now()).await.0, 422);
@@ -207,17 +207,17 @@ async fn guessing_is_slowed_down_over_all_instances() {
             } else {
                 &elsewhere
             };
-            assert_eq!(answer(instance, "bad-code").await.0, 404, "{attempt}");
+            assert_eq!(answer(instance, "refused-code").await.0, 404, "{attempt}");
         }
-        let refused = http::answer(&function, event("bad-code"), &Invocation::at(now())).await;
+        let refused = http::answer(&function, event("refused-code"), &Invocation::at(now())).await;
         assert_eq!(refused["statusCode"], 429);
         assert_eq!(refused["headers"]["retry-after"], "3");
         assert_eq!(
-            answer(&function, "show-with-recipient").await.0,
+            answer(&function, "accepted-show-with-recipient").await.0,
             200,
             "the shop goes on"
         );
         let later = now().plus_millis(3_000);
-        assert_eq!(answer_at(&function, event("bad-code"), later).await.0, 404);
+        assert_eq!(answer_at(&function, event("refused-code"), later).await.0, 404);
     }
 }

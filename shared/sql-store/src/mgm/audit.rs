@@ -1,6 +1,12 @@
 //! Audit rows: written with each change, anchored by day, verified on demand.
 
+mod anchor;
+mod verify;
+
 use domain::mgm::audit::Entry;
+
+pub use anchor::{AnchorError, anchor_days};
+pub use verify::{BrokenLink, Place, Verdict, verify};
 
 use crate::{StoreError, Tx, placeholders, values};
 

@@ -5,5 +5,6 @@ mod limits;
 mod model;
 mod purchases;
 mod scene;
+mod stories;
 mod sweep;
 mod trips;
