@@ -8,7 +8,13 @@ use feira_local::{commands, terminal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    // The alias ends in `--`, so that `cargo local --port 1` works; `cargo local -- token` brings
+    // a second one.
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|argument| argument == "--") {
+        arguments.remove(1);
+    }
+    let cli = Cli::parse_from(arguments);
     match commands::run(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

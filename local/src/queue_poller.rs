@@ -17,8 +17,12 @@ use crate::events::sqs::{self, BatchAnswer};
 use crate::invoker::Invoker;
 use crate::terminal::note;
 
-/// An idle queue is looked at this often; after an invocation at once.
-const IDLE_LOOK: Duration = Duration::from_millis(50);
+/// A quiet queue is looked at this often; after an invocation at once.
+const QUIET_LOOK: Duration = Duration::from_millis(50);
+/// A queue that was quiet for [`IDLE_AFTER`] is looked at this often, to spare the battery.
+const IDLE_LOOK: Duration = Duration::from_millis(250);
+/// See [`IDLE_LOOK`].
+const IDLE_AFTER: Duration = Duration::from_secs(10);
 /// SQS hands out at most so many messages at once.
 const RECEIVE_MAX: usize = 10;
 
@@ -88,6 +92,7 @@ impl QueuePoller {
         let mut batch: Vec<ReceivedMessage> = Vec::new();
         let window = Duration::from_millis(self.source.window_ms);
         let mut window_ends: Option<Instant> = None;
+        let begun = Instant::now();
         loop {
             if *stopping.borrow() {
                 return batch;
@@ -110,7 +115,9 @@ impl QueuePoller {
             if !batch.is_empty() && now >= *window_ends.get_or_insert(now + window) {
                 return batch;
             }
-            let look = window_ends.map_or(IDLE_LOOK, |ends| IDLE_LOOK.min(ends - now));
+            let is_idle = begun.elapsed() > IDLE_AFTER;
+            let look = if is_idle { IDLE_LOOK } else { QUIET_LOOK };
+            let look = window_ends.map_or(look, |ends| look.min(ends - now));
             tokio::select! {
                 () = self.invoker.activity().notified() => {}
                 () = tokio::time::sleep(look) => {}

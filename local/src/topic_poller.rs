@@ -19,8 +19,12 @@ use crate::processes::{Outcome, new_request_id};
 use crate::terminal::note;
 use crate::topic_log::TopicLog;
 
-/// An idle partition is looked at this often; after an invocation at once.
-const IDLE_LOOK: Duration = Duration::from_millis(50);
+/// A quiet partition is looked at this often; after an invocation at once.
+const QUIET_LOOK: Duration = Duration::from_millis(50);
+/// A partition that was quiet for [`IDLE_AFTER`] is looked at this often, to spare the battery.
+const IDLE_LOOK: Duration = Duration::from_millis(250);
+/// See [`IDLE_LOOK`].
+const IDLE_AFTER: Duration = Duration::from_secs(10);
 /// Waits before the same batch is tried again, doubled each time.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// The longest of those waits.
@@ -138,6 +142,7 @@ impl TopicPoller {
     async fn gather(&mut self, next: i64, max: usize) -> Result<Vec<Record>, DbErr> {
         let window = Duration::from_millis(self.source.window_ms);
         let mut window_ends: Option<Instant> = None;
+        let begun = Instant::now();
         loop {
             if *self.stopping.borrow() {
                 return Ok(Vec::new());
@@ -151,7 +156,9 @@ impl TopicPoller {
             if batch.len() >= max || is_due {
                 return Ok(batch);
             }
-            let look = window_ends.map_or(IDLE_LOOK, |ends| IDLE_LOOK.min(ends - now));
+            let is_idle = begun.elapsed() > IDLE_AFTER;
+            let look = if is_idle { IDLE_LOOK } else { QUIET_LOOK };
+            let look = window_ends.map_or(look, |ends| look.min(ends - now));
             let activity = Arc::clone(self.invoker.activity());
             tokio::select! {
                 () = activity.notified() => {}

@@ -130,6 +130,12 @@ fn a_token_has_three_parts_and_what_was_asked_for() {
     ]);
     let token = text(&token.stdout);
     assert_eq!(token.split('.').count(), 3, "{token}");
+    // `cargo local -- token`: the alias ends in `--` already.
+    let (bins, _) = crate::stage::binaries();
+    let doubled = std::process::Command::new(bins.join("feira-local"))
+        .args(["--", "token", "--help"])
+        .output();
+    assert!(doubled.expect("runs").status.success());
 }
 
 #[test]

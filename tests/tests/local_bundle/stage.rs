@@ -18,7 +18,7 @@ pub struct Stage {
 }
 
 /// Where cargo put the binaries, and the probe beside them.
-fn binaries() -> (&'static Path, &'static Path) {
+pub fn binaries() -> (&'static Path, &'static Path) {
     static PROBES: OnceLock<PathBuf> = OnceLock::new();
     let bins = testkit::function_binaries();
     let probes = PROBES.get_or_init(|| {
