@@ -3,7 +3,9 @@ use std::env;
 use std::thread;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+};
 use ulid::Ulid;
 
 use crate::parts;
@@ -25,6 +27,24 @@ impl MariaDb {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The one number that `query` selects, such as a `COUNT(*)`.
+    ///
+    /// # Panics
+    /// Where the query fails or answers no whole number.
+    pub async fn count(&self, query: &str) -> i64 {
+        let server = connect(&self.url)
+            .await
+            .expect("the test's own database answers");
+        let statement = Statement::from_string(DbBackend::MySql, query);
+        let row = server
+            .query_one_raw(statement)
+            .await
+            .expect("the query is right");
+        let count = row.and_then(|row| row.try_get_by_index(0).ok());
+        server.close().await.expect("the connection closes");
+        count.expect("the query selects one whole number")
     }
 }
 
