@@ -1,11 +1,21 @@
 //! The deployment: template.yaml on ministack with the binaries of the workspace's build.
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use domain::time::UtcMillis;
 use sam_template::Template;
-use serde_json::json;
-use testkit::{Ministack, Packaged, Stack};
+use serde_json::{Value, json};
+use sql_store::Store;
+use testkit::{HttpCall, MariaDb, Ministack, Packaged, Stack};
 
 const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
+const SECRET: &str = "feira-app";
+/// 32 bytes in base64; not a secret.
+const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+const PROMOTER: &str = "cliente-promotora";
+const FRIEND: &str = "cliente-amiga";
 
 fn functions(template: &Template) -> Vec<Packaged> {
     template
@@ -22,7 +32,7 @@ async fn deploy<'a>(ministack: &'a Ministack, template: &Template) -> Stack<'a> 
     let text = std::fs::read_to_string(TEMPLATE).unwrap();
     let parameters = [
         ("Architecture", "x86_64"),
-        ("AppSecretArn", "feira-app"),
+        ("AppSecretArn", SECRET),
         ("Environment", "development"),
         ("SchedulesState", "DISABLED"),
     ];
@@ -37,7 +47,6 @@ async fn template_deploys_with_every_function_and_queue() {
         return;
     };
     let template = Template::read(Path::new(TEMPLATE)).unwrap();
-    ministack.create_secret("feira-app", &json!({})).await;
     let stack = deploy(&ministack, &template).await;
     for function in &template.functions {
         let name = stack.physical_id(&function.logical_id).await;
@@ -47,4 +56,205 @@ async fn template_deploys_with_every_function_and_queue() {
         let url = stack.physical_id(&queue.logical_id).await;
         assert_eq!(ministack.message_count(&url).await, 0, "{url}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completed_trip_sent_to_sqs_becomes_one_voucher_row() {
+    let Some(ministack) = testkit::ministack().await else {
+        return;
+    };
+    let Some(database) = testkit::mariadb().await else {
+        return;
+    };
+    let store = Store::open(database.url()).await.unwrap();
+    sql_store::migrate::migrate(&store, UtcMillis::new(0).unwrap())
+        .await
+        .unwrap();
+    // Production reads the secret; only what the URL says allows a server without TLS.
+    let url = format!("{}?ssl-mode=DISABLED", database.url());
+    let secret = json!({
+        "DATABASE_URL_DEV": url,
+        "REF_SIGNING_KEY": KEY,
+        "PSEUDONYM_KEY": KEY,
+        "DEAD_LETTER_KEY": KEY,
+    });
+    ministack.create_secret(SECRET, &secret).await;
+    let template = Template::read(Path::new(TEMPLATE)).unwrap();
+    let stack = deploy(&ministack, &template).await;
+    let bundle = Bundle {
+        ministack: &ministack,
+        stack,
+        database,
+    };
+
+    bundle.take_customers_over().await;
+    let campaign = bundle.open_campaign().await;
+    let code = bundle.create_link(&campaign).await;
+    let reference = bundle.open_link(&code).await;
+
+    let purchase = json!({
+        "id_evento": "compra-1",
+        "id_pedido": "pedido-1",
+        "id_cliente": FRIEND,
+        "status": "aprovado",
+        "ref": reference,
+        "itens": [{"id_produto": "trecho-gru-rec", "quantidade": 1, "preco": "350.00"}],
+        "aprovado_em": "2026-11-20T12:00:00Z",
+    });
+    bundle.send("PedidosQueue", &purchase).await;
+    bundle.await_rows("SELECT COUNT(*) FROM referrals").await;
+
+    let trip = json!({
+        "id_evento": "viagem-1",
+        "id_pedido": "pedido-1",
+        "id_cliente": FRIEND,
+        "concluido_em": "2026-11-20T18:00:00Z",
+    });
+    // Queues deliver at least once: the second delivery changes nothing.
+    bundle.send("ViagensQueue", &trip).await;
+    bundle.send("ViagensQueue", &trip).await;
+    bundle.await_rows(VOUCHER).await;
+    bundle.await_empty("ViagensQueue").await;
+    assert_eq!(bundle.database.count(VOUCHER).await, 1);
+    for dead_letters in ["PedidosDeadLetters", "ViagensDeadLetters"] {
+        let url = bundle.stack.physical_id(dead_letters).await;
+        assert_eq!(ministack.message_count(&url).await, 0, "{dead_letters}");
+    }
+}
+
+const VOUCHER: &str = "SELECT COUNT(*) FROM vouchers WHERE kind = 'voucher_promotor' AND owner_id = 'cliente-promotora'";
+
+struct Bundle<'a> {
+    ministack: &'a Ministack,
+    stack: Stack<'a>,
+    database: MariaDb,
+}
+
+impl Bundle<'_> {
+    async fn invoke(&self, function: &str, event: &Value) -> Value {
+        let name = self.stack.physical_id(function).await;
+        let answer = self.ministack.invoke(&name, event).await;
+        answer.unwrap_or_else(|error| panic!("{function}: {error}"))
+    }
+
+    /// The answer of an HTTP function, which has to be a success.
+    async fn call(&self, function: &str, call: HttpCall) -> Value {
+        let answer = self.invoke(function, &call.event()).await;
+        let status = answer["statusCode"].as_u64().unwrap();
+        assert!(status < 400, "{function} answered {answer}");
+        answer
+    }
+
+    async fn call_json(&self, function: &str, call: HttpCall) -> Value {
+        let answer = self.call(function, call).await;
+        serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+    }
+
+    async fn take_customers_over(&self) {
+        let promoter = kafka_record(0, PROMOTER, "529.982.247-25", "+5511987654321", true);
+        let friend = kafka_record(1, FRIEND, "111.444.777-35", "+5521987654321", false);
+        let event = json!({
+            "eventSource": "aws:kafka",
+            "bootstrapServers": "b-1.example.com:9098",
+            "records": {"clientes-0": [promoter, friend]},
+        });
+        self.invoke("SyncCustomersFunction", &event).await;
+        assert_eq!(
+            self.database.count("SELECT COUNT(*) FROM customers").await,
+            2
+        );
+    }
+
+    async fn open_campaign(&self) -> String {
+        let body = json!({
+            "nome": "Indique uma viagem",
+            "inicio": "2026-01-01T00:00:00Z",
+            "fim": "2030-01-01T00:00:00Z",
+            "desconto": {"tipo": "percentual", "percentual": "10.00", "teto": "50.00"},
+            "recompensa": "30.00",
+            "compra_minima": "0.00",
+            "orcamento": "1000.00",
+            "validade_voucher_dias": 365,
+            "carencia_dias": 0,
+            "cupom_em": "compra",
+            "cumulativo": false,
+            "minimo_pedidos_concluidos": 0,
+            "endereco_loja": "https://loja.example.com/",
+        });
+        let call = HttpCall::of("POST /mgm/campaigns").token_of("operadora", "mgm:admin");
+        let call = call.header("idempotency-key", "campanha-1").json(&body);
+        let campaign = self.call_json("ManageCampaignsFunction", call).await;
+        campaign["id_campanha"].as_str().unwrap().to_owned()
+    }
+
+    async fn create_link(&self, campaign: &str) -> String {
+        let call = HttpCall::of("POST /mgm/links").token_of(PROMOTER, "customer");
+        let call = call
+            .header("idempotency-key", "link-1")
+            .json(&json!({"id_campanha": campaign}));
+        let link = self.call_json("CreateReferralLinkFunction", call).await;
+        link["codigo"].as_str().unwrap().to_owned()
+    }
+
+    /// The `ref` that the shop gets with the redirected visitor.
+    async fn open_link(&self, code: &str) -> String {
+        let call = HttpCall::of("GET /r/{code}").path("code", code);
+        let answer = self.call("OpenReferralLinkFunction", call).await;
+        let location = answer["headers"]["location"].as_str().unwrap();
+        let (_, query) = location.split_once('?').unwrap();
+        let reference = query.split('&').find_map(|pair| pair.strip_prefix("ref="));
+        reference.unwrap().to_owned()
+    }
+
+    async fn send(&self, queue: &str, body: &Value) {
+        let url = self.stack.physical_id(queue).await;
+        self.ministack.send_message(&url, body, Some(FRIEND)).await;
+    }
+
+    async fn await_rows(&self, count: &str) {
+        let started = Instant::now();
+        while self.database.count(count).await == 0 {
+            assert!(started.elapsed() < LIMIT, "no row after {LIMIT:?}: {count}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn await_empty(&self, queue: &str) {
+        let url = self.stack.physical_id(queue).await;
+        let started = Instant::now();
+        while self.ministack.message_count(&url).await > 0 {
+            assert!(
+                started.elapsed() < LIMIT,
+                "{queue} is not empty after {LIMIT:?}"
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A record of `clientes` in Lambda's Kafka event.
+fn kafka_record(offset: u64, id: &str, cpf: &str, phone: &str, consents: bool) -> Value {
+    let customer = json!({
+        "id_cliente": id,
+        "versao": 1,
+        "nome": "Ana Souza",
+        "cpf": cpf,
+        "email": format!("{id}@example.com"),
+        "telefone": phone,
+        "regiao": "SP",
+        "consentimentos": {"mgm": consents},
+    });
+    json!({
+        "topic": "clientes",
+        "partition": 0,
+        "offset": offset,
+        "timestamp": 1_795_176_000_000_i64,
+        "timestampType": "CREATE_TIME",
+        "key": BASE64.encode(id.as_bytes()),
+        "value": BASE64.encode(customer.to_string().as_bytes()),
+        "headers": [],
+    })
 }
