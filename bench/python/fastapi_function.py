@@ -1,6 +1,4 @@
-"""The same cold start in Python: FastAPI behind Mangum, on AWS's Lambda runtime client."""
-import os
-
+"""A Lambda handler in Python: FastAPI behind Mangum."""
 from fastapi import FastAPI
 from mangum import Mangum
 
@@ -13,8 +11,3 @@ def my_vouchers():
 
 
 handler = Mangum(app)
-
-if __name__ == "__main__":
-    from awslambdaric import bootstrap
-
-    bootstrap.run(os.getcwd(), "bench.python.fastapi_function.handler", os.environ["AWS_LAMBDA_RUNTIME_API"])

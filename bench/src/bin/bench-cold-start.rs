@@ -100,7 +100,7 @@ fn candidates(stub: &str) -> Result<Vec<Candidate>, Box<dyn Error>> {
         Ok(python) => all.push(Candidate {
             name: "FastAPI with Mangum".to_owned(),
             program: PathBuf::from(python),
-            arguments: vec!["bench/python/fastapi_function.py".to_owned()],
+            arguments: vec!["bench/python/start.py".to_owned()],
             environment: BTreeMap::new(),
         }),
         Err(_) => println!("BENCH_PYTHON is not set: FastAPI takes no part (see bench/README.md)"),

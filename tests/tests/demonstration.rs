@@ -1,0 +1,191 @@
+//! The demonstration through the real program: right figures, the same ones the second time, and no
+//! personal value of the run anywhere but in database 1 and the topic that brought it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../local/src/demo/sample");
+const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
+/// Real orders beside the project; their licence keeps them out of it.
+const REAL_ORDERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/olist");
+
+fn feira(state: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(testkit::function_binaries().join("feira-local"));
+    command
+        .args(["--no-build", "--verbose", "--template", TEMPLATE, "--state-dir"])
+        .arg(state)
+        .args(arguments)
+        .env_remove("DATABASE_URL_LOCAL")
+        .stdin(Stdio::null())
+        .current_dir(state.parent().expect("a folder"));
+    command
+}
+
+/// Runs the command and gives standard output and both outputs together.
+fn printed(mut command: Command) -> (String, String) {
+    let output = command.output().expect("runs");
+    let (out, err) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
+    let (out, err) = (out.expect("UTF-8"), err.expect("UTF-8"));
+    assert!(output.status.success(), "{err}");
+    let both = format!("{out}{err}");
+    (out, both)
+}
+
+fn demonstration(state: &Path, data: &Path) -> Value {
+    let data = data.to_str().expect("UTF-8");
+    let (out, _) = printed(feira(state, &["demo", "--json", "--data", data]));
+    serde_json::from_str(out.trim()).expect("one line of JSON")
+}
+
+fn lines(folder: &Path, name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join(name)).expect("a file");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// The right figures, worked out from the files alone.
+fn right_figures(folder: &Path) -> Value {
+    let customers = lines(folder, "clientes.ndjson");
+    let places: BTreeMap<&str, usize> =
+        customers.iter().enumerate().map(|(place, c)| (c["id_cliente"].as_str().unwrap(), place)).collect();
+    let mut orders = lines(folder, "pedidos.ndjson");
+    orders.retain(|order| {
+        order["aprovado_em"].is_string()
+            && order["itens"].as_array().is_some_and(|items| !items.is_empty())
+            && places[order["id_cliente"].as_str().unwrap()] % 10 != 0
+    });
+    orders.sort_by_key(|order| order["aprovado_em"].as_str().unwrap().to_owned());
+    let delivered: BTreeSet<String> = lines(folder, "entregas.ndjson")
+        .iter()
+        .map(|delivery| delivery["id_pedido"].as_str().unwrap().to_owned())
+        .collect();
+    let mut referred = BTreeSet::new();
+    let (mut voided, mut vouchers) = (0, 0);
+    for order in &orders {
+        let friend = order["id_cliente"].as_str().unwrap();
+        if referred.contains(friend) {
+            continue;
+        }
+        if matches!(order["status"].as_str(), Some("canceled" | "unavailable")) {
+            voided += 1;
+            continue;
+        }
+        referred.insert(friend);
+        vouchers += usize::from(delivered.contains(order["id_pedido"].as_str().unwrap()));
+    }
+    json!({
+        "promotores": customers.len().div_ceil(10),
+        "indicacoes": referred.len(),
+        "cupons": referred.len(),
+        "anuladas": voided,
+        "vouchers": vouchers,
+        "fila_morta": 0,
+    })
+}
+
+#[test]
+fn the_sample_gives_the_right_figures_and_the_same_ones_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("estado");
+    let right = right_figures(Path::new(SAMPLE));
+    assert_eq!(demonstration(&state, Path::new(SAMPLE)), right);
+    assert_eq!(demonstration(&state, Path::new(SAMPLE)), right);
+}
+
+#[test]
+fn real_orders_give_the_right_figures_even_when_it_is_killed_on_the_way() {
+    let orders = Path::new(REAL_ORDERS);
+    if !orders.is_dir() {
+        eprintln!("no real orders beside the project: the sample's test stands alone");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("estado");
+    let mut killed = feira(&state, &["demo", "--data", REAL_ORDERS]);
+    let mut killed = killed.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    std::thread::sleep(Duration::from_secs(25));
+    killed.kill().expect("ends");
+    killed.wait().expect("ended");
+    let right = json!({
+        "promotores": 621, "indicacoes": 4690, "cupons": 4690, "anuladas": 321, "vouchers": 3406,
+        "fila_morta": 0,
+    });
+    assert_eq!(right_figures(orders), right);
+    assert_eq!(demonstration(&state, orders), right);
+}
+
+/// Every personal value of the customers, in the spellings that might turn up.
+fn personal_values(customers: &[Value]) -> Vec<String> {
+    let mut values = Vec::new();
+    for customer in customers {
+        for field in ["nome", "cpf", "email", "telefone"] {
+            values.push(customer[field].as_str().expect("a text").to_owned());
+        }
+        let cpf = customer["cpf"].as_str().expect("a text");
+        values.push(format!("{}.{}.{}-{}", &cpf[..3], &cpf[3..6], &cpf[6..9], &cpf[9..]));
+        values.push(customer["telefone"].as_str().expect("a text")[3..].to_owned());
+    }
+    values
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn no_personal_value_leaves_database_and_topic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("estado");
+    let customers = lines(Path::new(SAMPLE), "clientes.ndjson");
+    let mut outputs = String::new();
+
+    // Records and messages that can't be read, full of what must not be seen.
+    let mut broken = customers[1].clone();
+    broken["regiao"] = json!("XX");
+    let records = folder.path().join("clientes.ndjson");
+    std::fs::write(&records, broken.to_string()).expect("a file");
+    let messages = folder.path().join("pedidos.ndjson");
+    let email = &customers[2]["email"];
+    let poison = json!({"id_cliente": "c", "id_pedido": 7, "email": email, "nome": customers[2]["nome"]});
+    let status = json!({"id_cliente": "c", "id_pedido": "p", "status": customers[3]["nome"]});
+    std::fs::write(&messages, format!("{poison}\n{status}")).expect("a file");
+    let records = records.to_str().expect("UTF-8");
+    let messages = messages.to_str().expect("UTF-8");
+    for arguments in [
+        &["produce", "clientes", "--key", "id_cliente", records][..],
+        &["send", "PedidosQueue", messages],
+        &["send", "ViagensQueue", messages],
+        &["demo", "--json"],
+    ] {
+        outputs.push_str(&printed(feira(&state, arguments)).1);
+    }
+    let figures: Value = outputs
+        .lines()
+        .rev()
+        .find_map(|line| serde_json::from_str::<Value>(line).ok().filter(|v| v["promotores"].is_number()))
+        .expect("the figures");
+    assert_eq!(figures["fila_morta"], 5, "one record and two messages in each queue");
+
+    let values = personal_values(&customers);
+    let may_hold = ["banco1.sqlite", "kafka.sqlite"];
+    let mut searched = 0;
+    let mut search = |name: &str, content: &[u8]| {
+        searched += content.len();
+        for value in &values {
+            let found = content.windows(value.len()).any(|window| window == value.as_bytes());
+            assert!(!found, "{name} holds a personal value");
+        }
+    };
+    search("the output", outputs.as_bytes());
+    for path in files_below(&state) {
+        let name = path.file_name().expect("a name").to_str().expect("UTF-8").to_owned();
+        if !may_hold.iter().any(|file| name.starts_with(file)) {
+            search(&name, &std::fs::read(&path).expect("a file"));
+        }
+    }
+    assert!(searched > 50_000, "only {searched} bytes were searched");
+}
