@@ -1,19 +1,22 @@
 //! The result, for people and for programs.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::replay::Outcome;
-use crate::failure::Failure;
+use crate::failure::{Failure, OrFailure};
 use crate::terminal;
 
-/// The line of `--json`, and the funnel's fields that it takes.
-const LINE: [(&str, &str); 5] = [
-    ("promotores", "links"),
-    ("indicacoes", "indicacoes"),
-    ("cupons", "cupons"),
-    ("anuladas", "anuladas"),
-    ("vouchers", "vouchers"),
-];
+/// The line of `--json`, in this order.
+#[derive(Serialize)]
+struct Line {
+    promotores: i64,
+    indicacoes: i64,
+    cupons: i64,
+    anuladas: i64,
+    vouchers: i64,
+    fila_morta: u64,
+}
 
 /// The funnel, one figure a line, on standard error.
 pub fn print_funnel(outcome: &Outcome) {
@@ -41,15 +44,19 @@ pub fn print_funnel(outcome: &Outcome) {
 /// # Errors
 /// When the funnel lacks a figure.
 pub fn json_line(outcome: &Outcome) -> Result<String, Failure> {
-    let total = total(outcome);
-    let mut line = serde_json::Map::new();
-    for (name, field) in LINE {
-        let figure = total.get(field).and_then(Value::as_i64);
-        let figure = figure.ok_or_else(|| Failure::work(format!("the funnel has no {field}")))?;
-        line.insert(name.to_owned(), figure.into());
-    }
-    line.insert("fila_morta".to_owned(), json!(outcome.dead_letters));
-    Ok(Value::Object(line).to_string())
+    let figure = |field: &str| {
+        let figure = total(outcome).get(field).and_then(Value::as_i64);
+        figure.ok_or_else(|| Failure::work(format!("the funnel has no {field}")))
+    };
+    let line = Line {
+        promotores: figure("links")?,
+        indicacoes: figure("indicacoes")?,
+        cupons: figure("cupons")?,
+        anuladas: figure("anuladas")?,
+        vouchers: figure("vouchers")?,
+        fila_morta: outcome.dead_letters,
+    };
+    serde_json::to_string(&line).or_work(|| "the result".to_owned())
 }
 
 fn total(outcome: &Outcome) -> &Value {
