@@ -1,4 +1,5 @@
 //! The port to the company's system, against a server of this test's own.
+#![cfg(test)]
 
 use std::sync::{Arc, Mutex};
 

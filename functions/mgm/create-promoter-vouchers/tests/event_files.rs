@@ -1,4 +1,5 @@
 //! The event files of this function.
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! The event files of this function, on every database that there is.
+#![cfg(test)]
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -141,7 +141,7 @@ async fn reward(tx: &Tx, due: &[Over<'_>], now: UtcMillis) -> Result<(), StoreEr
     }
     append(tx, &entries).await?;
     let assignments = "status = 'premiada', rewarded_ms = ?, reward_reserved_centavos = 0";
-    update(tx, due, assignments, &values![now.get()]).await
+    update(tx, due, assignments, &[now.get().into()]).await
 }
 
 async fn let_wait(tx: &Tx, waiting: &[Over<'_>], now: UtcMillis) -> Result<(), StoreError> {

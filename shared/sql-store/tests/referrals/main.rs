@@ -1,4 +1,5 @@
 //! Purchases, referrals, completed trips and the sweep, on every database that there is.
+#![cfg(test)]
 
 mod concurrency;
 mod limits;
