@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::bundle::TopicSource;
+use crate::bundle::{Destination, LOCAL_ACCOUNT, LOCAL_REGION, TopicSource};
 use crate::events::kafka::{self, BatchAnswer, Record};
 use crate::invoker::Invoker;
 use crate::processes::{Outcome, new_request_id};
@@ -212,10 +212,10 @@ impl TopicPoller {
         };
         let id = new_request_id();
         let mut record = metadata(&self.source, partition, lost, attempts, &id);
-        if matches!(destination, crate::bundle::Destination::Bucket(_)) {
+        if let (Destination::Bucket(_), Value::Object(fields)) = (destination, &mut record) {
             let owned: Vec<Record> = lost.iter().map(|record| (*record).clone()).collect();
             let payload = kafka::event(&owned, self.source.cluster_arn.as_deref()).to_string();
-            record["payload"] = Value::String(payload);
+            fields.insert("payload".to_owned(), Value::String(payload));
         }
         let text = record.to_string();
         let put = self
@@ -262,7 +262,7 @@ fn metadata(
             "requestId": id,
             "functionArn": format!(
                 "arn:aws:lambda:{}:{}:function:{}",
-                crate::bundle::LOCAL_REGION, crate::bundle::LOCAL_ACCOUNT, source.function
+                LOCAL_REGION, LOCAL_ACCOUNT, source.function
             ),
             "condition": "RetryAttemptsExhausted",
             "approximateInvokeCount": attempts,

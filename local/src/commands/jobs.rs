@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::time::Day;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::with_functions;
 use crate::client::Client;
@@ -129,16 +129,17 @@ async fn run_one(
     date: Option<Day>,
     again: bool,
 ) -> Result<(), Failure> {
-    let mut event = json!({ "horario": whole_seconds(Timestamp::now()) });
+    let mut event = serde_json::Map::new();
+    let mut set = |name: &str, value: String| event.insert(name.to_owned(), Value::String(value));
+    set("horario", whole_seconds(Timestamp::now()));
     if let Some(date) = date {
-        event["data"] = Value::String(date.to_string());
+        set("data", date.to_string());
     }
     if again {
-        event["tentativa"] = Value::String("refazer".to_owned());
+        set("tentativa", "refazer".to_owned());
     }
-    let invocation = client
-        .invoke(function, event.to_string().into_bytes())
-        .await?;
+    let event = Value::Object(event).to_string();
+    let invocation = client.invoke(function, event.into_bytes()).await?;
     let text = String::from_utf8_lossy(&invocation.payload).into_owned();
     if invocation.is_failure {
         return Err(Failure::work(format!("{job} failed: {text}")));
