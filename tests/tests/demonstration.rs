@@ -16,7 +16,13 @@ const REAL_ORDERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dat
 fn feira(state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(testkit::function_binaries().join("feira-local"));
     command
-        .args(["--no-build", "--verbose", "--template", TEMPLATE, "--state-dir"])
+        .args([
+            "--no-build",
+            "--verbose",
+            "--template",
+            TEMPLATE,
+            "--state-dir",
+        ])
         .arg(state)
         .args(arguments)
         .env_remove("DATABASE_URL_LOCAL")
@@ -28,7 +34,10 @@ fn feira(state: &Path, arguments: &[&str]) -> Command {
 /// Runs the command and gives standard output and both outputs together.
 fn printed(mut command: Command) -> (String, String) {
     let output = command.output().expect("runs");
-    let (out, err) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
+    let (out, err) = (
+        String::from_utf8(output.stdout),
+        String::from_utf8(output.stderr),
+    );
     let (out, err) = (out.expect("UTF-8"), err.expect("UTF-8"));
     assert!(output.status.success(), "{err}");
     let both = format!("{out}{err}");
@@ -43,18 +52,25 @@ fn demonstration(state: &Path, data: &Path) -> Value {
 
 fn lines(folder: &Path, name: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join(name)).expect("a file");
-    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
 }
 
 /// The right figures, worked out from the files alone.
 fn right_figures(folder: &Path) -> Value {
     let customers = lines(folder, "clientes.ndjson");
-    let places: BTreeMap<&str, usize> =
-        customers.iter().enumerate().map(|(place, c)| (c["id_cliente"].as_str().unwrap(), place)).collect();
+    let places: BTreeMap<&str, usize> = customers
+        .iter()
+        .enumerate()
+        .map(|(place, c)| (c["id_cliente"].as_str().unwrap(), place))
+        .collect();
     let mut orders = lines(folder, "pedidos.ndjson");
     orders.retain(|order| {
         order["aprovado_em"].is_string()
-            && order["itens"].as_array().is_some_and(|items| !items.is_empty())
+            && order["itens"]
+                .as_array()
+                .is_some_and(|items| !items.is_empty())
             && places[order["id_cliente"].as_str().unwrap()] % 10 != 0
     });
     orders.sort_by_key(|order| order["aprovado_em"].as_str().unwrap().to_owned());
@@ -105,7 +121,11 @@ fn real_orders_give_the_right_figures_even_when_it_is_killed_on_the_way() {
     let folder = tempfile::tempdir().expect("a folder");
     let state = folder.path().join("estado");
     let mut killed = feira(&state, &["demo", "--data", REAL_ORDERS]);
-    let mut killed = killed.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    let mut killed = killed
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
     std::thread::sleep(Duration::from_secs(25));
     killed.kill().expect("ends");
     killed.wait().expect("ended");
@@ -125,15 +145,31 @@ fn personal_values(customers: &[Value]) -> Vec<String> {
             values.push(customer[field].as_str().expect("a text").to_owned());
         }
         let cpf = customer["cpf"].as_str().expect("a text");
-        values.push(format!("{}.{}.{}-{}", &cpf[..3], &cpf[3..6], &cpf[6..9], &cpf[9..]));
+        values.push(format!(
+            "{}.{}.{}-{}",
+            &cpf[..3],
+            &cpf[3..6],
+            &cpf[6..9],
+            &cpf[9..]
+        ));
         values.push(customer["telefone"].as_str().expect("a text")[3..].to_owned());
     }
     values
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+    let entries = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files_below(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
 }
 
 #[test]
@@ -150,7 +186,8 @@ fn no_personal_value_leaves_database_and_topic() {
     std::fs::write(&records, broken.to_string()).expect("a file");
     let messages = folder.path().join("pedidos.ndjson");
     let email = &customers[2]["email"];
-    let poison = json!({"id_cliente": "c", "id_pedido": 7, "email": email, "nome": customers[2]["nome"]});
+    let poison =
+        json!({"id_cliente": "c", "id_pedido": 7, "email": email, "nome": customers[2]["nome"]});
     let status = json!({"id_cliente": "c", "id_pedido": "p", "status": customers[3]["nome"]});
     std::fs::write(&messages, format!("{poison}\n{status}")).expect("a file");
     let records = records.to_str().expect("UTF-8");
@@ -166,9 +203,16 @@ fn no_personal_value_leaves_database_and_topic() {
     let figures: Value = outputs
         .lines()
         .rev()
-        .find_map(|line| serde_json::from_str::<Value>(line).ok().filter(|v| v["promotores"].is_number()))
+        .find_map(|line| {
+            serde_json::from_str::<Value>(line)
+                .ok()
+                .filter(|v| v["promotores"].is_number())
+        })
         .expect("the figures");
-    assert_eq!(figures["fila_morta"], 5, "one record and two messages in each queue");
+    assert_eq!(
+        figures["fila_morta"], 5,
+        "one record and two messages in each queue"
+    );
 
     let values = personal_values(&customers);
     let may_hold = ["banco1.sqlite", "kafka.sqlite"];
@@ -176,13 +220,20 @@ fn no_personal_value_leaves_database_and_topic() {
     let mut search = |name: &str, content: &[u8]| {
         searched += content.len();
         for value in &values {
-            let found = content.windows(value.len()).any(|window| window == value.as_bytes());
+            let found = content
+                .windows(value.len())
+                .any(|window| window == value.as_bytes());
             assert!(!found, "{name} holds a personal value");
         }
     };
     search("the output", outputs.as_bytes());
     for path in files_below(&state) {
-        let name = path.file_name().expect("a name").to_str().expect("UTF-8").to_owned();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_str()
+            .expect("UTF-8")
+            .to_owned();
         if !may_hold.iter().any(|file| name.starts_with(file)) {
             search(&name, &std::fs::read(&path).expect("a file"));
         }

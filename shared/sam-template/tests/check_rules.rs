@@ -18,6 +18,12 @@ fn project(crates: &[&str]) -> tempfile::TempDir {
         let place = folder.path().join("functions").join(name);
         std::fs::create_dir_all(&place).unwrap();
         std::fs::write(place.join("Cargo.toml"), "").unwrap();
+        let events = folder
+            .path()
+            .join("events")
+            .join(place.file_name().unwrap());
+        std::fs::create_dir_all(&events).unwrap();
+        std::fs::write(events.join("one.json"), "{}").unwrap();
     }
     folder
 }
@@ -385,6 +391,33 @@ fn functions_and_crates_match_by_name() {
             "crate: TakeOrderFunction: CodeUri functions/orders/take-order has no Cargo.toml: \
              it names no crate",
             "crate: functions/orders/drop-order: the template has no DropOrderFunction for it",
+            "events: TakeOrderFunction: it has no event files: write events/take-order/<case>.json",
+            "events: events/drop-order: no function is called so",
+        ]
+    );
+}
+
+#[test]
+fn functions_have_event_files() {
+    let folder = project(&[
+        "identity/authorize",
+        "identity/sync-customers",
+        "orders/take-order",
+    ]);
+    let events = folder.path().join("events");
+    std::fs::remove_file(events.join("authorize/one.json")).unwrap();
+    std::fs::write(events.join("take-order/bad.json"), "{").unwrap();
+    std::fs::create_dir_all(events.join("drop-order")).unwrap();
+    let told: Vec<String> = checked(RIGHT, folder.path())
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "events: AuthorizeFunction: it has no event files: write events/authorize/<case>.json",
+            "events: events/drop-order: no function is called so",
+            "events: events/take-order/bad.json: it is no JSON",
         ]
     );
 }

@@ -31,6 +31,7 @@ pub(super) fn check(template: &Template, findings: &mut Findings) {
         .iter()
         .map(|function| function.code_uri.as_str())
         .collect();
+    event_files(template, findings);
     for folder in crate_folders(&template.folder) {
         if !named.contains(folder.as_str()) {
             let id = logical_id(folder.rsplit('/').next().unwrap_or_default());
@@ -40,6 +41,38 @@ pub(super) fn check(template: &Template, findings: &mut Findings) {
                 format!("the template has no {id} for it"),
             );
         }
+    }
+}
+
+/// `events/<function>/<case>.json`: what triggers send, for tests and for `invoke`.
+fn event_files(template: &Template, findings: &mut Findings) {
+    let root = template.folder.join("events");
+    let mut folders: BTreeSet<String> = names_in(&root).into_iter().collect();
+    for function in &template.functions {
+        let name = function.crate_name();
+        folders.remove(name);
+        let files = names_in(&root.join(name));
+        if files.is_empty() {
+            findings.add(
+                Rule::Events,
+                &function.logical_id,
+                format!("it has no event files: write events/{name}/<case>.json"),
+            );
+        }
+        for file in files {
+            let text = std::fs::read_to_string(root.join(name).join(&file)).unwrap_or_default();
+            if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() {
+                let place = format!("events/{name}/{file}");
+                findings.add(Rule::Events, place, "it is no JSON");
+            }
+        }
+    }
+    for folder in folders {
+        findings.add(
+            Rule::Events,
+            format!("events/{folder}"),
+            "no function is called so",
+        );
     }
 }
 

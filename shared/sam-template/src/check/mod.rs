@@ -39,6 +39,8 @@ pub enum Rule {
     Permission,
     /// A function without its crate, a crate without its function, or a wrong name.
     Crate,
+    /// A function without event files, event files without a function, or a file that is no JSON.
+    Events,
     /// More resources than one stack holds.
     ResourceLimit,
 }
@@ -60,6 +62,7 @@ impl Rule {
             Self::Wildcard => "wildcard",
             Self::Permission => "permission",
             Self::Crate => "crate",
+            Self::Events => "events",
             Self::ResourceLimit => "resource-limit",
         }
     }
@@ -90,7 +93,7 @@ impl fmt::Display for Finding {
 
 /// Everything to mend in a template, in order of rule and place; empty when it is right.
 ///
-/// Reads the folder of the template for the crates under functions/.
+/// Reads the folder of the template for the crates under functions/ and the files under events/.
 pub fn check(template: &Template) -> Vec<Finding> {
     let mut findings = Findings::default();
     triggers::check(template, &mut findings);
