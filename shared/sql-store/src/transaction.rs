@@ -202,6 +202,13 @@ impl Tx {
         }
     }
 
+    /// Asks for a redo of the whole use case, since what it read without a lock has changed: return
+    /// the error.
+    pub fn redo(&self) -> StoreError {
+        self.must_redo.store(true, Ordering::Release);
+        StoreError::Contended { attempts: 1 }
+    }
+
     pub(crate) fn note_published(&self) {
         self.publishes.store(true, Ordering::Release);
     }
@@ -212,10 +219,7 @@ impl Tx {
 
     fn fault(&self, error: &sea_orm::DbErr) -> StoreError {
         match judge(error) {
-            Verdict::Redo => {
-                self.must_redo.store(true, Ordering::Release);
-                StoreError::Contended { attempts: 1 }
-            }
+            Verdict::Redo => self.redo(),
             Verdict::Unique => StoreError::Duplicate,
             Verdict::Fatal(fatal) => fatal,
         }

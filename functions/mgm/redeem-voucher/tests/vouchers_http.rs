@@ -110,7 +110,10 @@ async fn a_customer_sees_reserves_and_releases_and_the_shop_commits() {
         assert_eq!((status, &reserved["desconto"]), (200, &json!("30.00")));
         assert_eq!(reserved["reservado_ate"], "2026-11-20T15:34:05.000Z");
         assert_eq!(answer(&function, "accepted-reserve").await.1, reserved);
-        assert_eq!(answer(&function, "accepted-reserve-for-customer").await.1, reserved);
+        assert_eq!(
+            answer(&function, "accepted-reserve-for-customer").await.1,
+            reserved
+        );
         let (status, released) = answer(&function, "accepted-release").await;
         assert_eq!((status, &released["status"]), (200, &json!("emitido")));
         answer(&function, "accepted-reserve-for-customer").await;
@@ -218,6 +221,9 @@ async fn guessing_is_slowed_down_over_all_instances() {
             "the shop goes on"
         );
         let later = now().plus_millis(3_000);
-        assert_eq!(answer_at(&function, event("refused-code"), later).await.0, 404);
+        assert_eq!(
+            answer_at(&function, event("refused-code"), later).await.0,
+            404
+        );
     }
 }

@@ -194,7 +194,7 @@ pub(super) async fn accept(
             vouchers::bind_arrival_coupon(tx, &code, &order.customer, &referral, now).await?;
         }
     }
-    if budget::hold(tx, campaign.id(), acceptance.total()?).await? {
+    if budget::hold_as_read(tx, &campaign, acceptance.total()?).await? {
         Ok(referral)
     } else {
         Err(NotAccepted::Lost(Refusal::BudgetSpent))

@@ -1,11 +1,17 @@
 //! Opening, changing and listing campaigns.
 
+use std::cell::Cell;
+
 use domain::identity::CampaignId;
 use domain::mgm::campaign::{AmendError, Amendment, CampaignStatus, Proposal};
 use sql_store::idempotency::{RequestKey, StoredAnswer};
 use sql_store::mgm::campaigns::{
-    ChangeCampaignError, OpenCampaignError, change_campaign, find, list, open_campaign, refusals,
+    ChangeCampaignError, OpenCampaignError, change_campaign, find, list, load, open_campaign,
+    refusals,
 };
+
+use sql_store::Tx;
+use sql_store::mgm::vouchers::budget::hold_as_read;
 
 use crate::scene::{NOW, Scene, centavos, proposal, time};
 
@@ -107,6 +113,43 @@ async fn what_was_promised_stays_once_a_referral_exists() {
         let asked = Amendment::default();
         let refused = change_campaign(&scene.store, &unknown, &asked, time(NOW)).await;
         assert!(matches!(refused, Err(ChangeCampaignError::Unknown)));
+    }
+}
+
+#[tokio::test]
+async fn a_budget_is_held_for_what_the_campaign_promises_now() {
+    for scene in Scene::everywhere().await {
+        let id = scene.campaign(proposal()).await;
+        let read_before = find(&scene.store, &id).await.unwrap().unwrap();
+        let reward = Proposal {
+            reward: centavos(2_000),
+            ..Proposal::default()
+        };
+        let asked = Amendment {
+            proposal: reward,
+            status: None,
+        };
+        change_campaign(&scene.store, &id, &asked, time(NOW))
+            .await
+            .unwrap();
+        let tries = Cell::new(0);
+        let held = scene
+            .store
+            .transact(async |tx: &Tx| {
+                tries.set(tries.get() + 1);
+                let campaign = match tries.get() {
+                    1 => read_before.clone(),
+                    _ => load(tx, &id).await?.unwrap(),
+                };
+                let reward = campaign.terms().reward();
+                hold_as_read(tx, &campaign, reward).await
+            })
+            .await;
+        assert_eq!((held, tries.get()), (Ok(true), 2), "{}", scene.label());
+        let stored = find(&scene.store, &id).await.unwrap().unwrap();
+        assert_eq!(stored.commitments().reserved, centavos(2_000).unwrap());
+        let more = async |tx: &Tx| hold_as_read(tx, &stored, stored.terms().budget()).await;
+        assert_eq!(scene.store.transact(more).await, Ok(false));
     }
 }
 

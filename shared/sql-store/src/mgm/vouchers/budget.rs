@@ -1,7 +1,8 @@
 //! A campaign's budget: held, settled and given back, each by one statement. The campaign's row is
 //! locked last.
 
-use domain::{identity::CampaignId, money::Centavos};
+use domain::{identity::CampaignId, mgm::campaign::Campaign, money::Centavos};
+use sea_orm::FromQueryResult;
 
 use crate::{StoreError, Tx, values};
 
@@ -17,6 +18,39 @@ pub async fn hold(tx: &Tx, campaign: &CampaignId, amount: Centavos) -> Result<bo
                WHERE id = ? AND reserved_centavos + spent_centavos + ? <= budget_centavos";
     let values = values![amount.get(), campaign.as_str(), amount.get()];
     Ok(tx.execute(sql, values).await? == 1)
+}
+
+#[derive(FromQueryResult)]
+struct Version {
+    version: i64,
+}
+
+/// Holds `amount` of a campaign that was read without a lock. False when the budget has not so much
+/// left; where an operator has changed the campaign since, the use case is redone with what it
+/// promises now.
+///
+/// # Errors
+/// When the database fails, or a redo is asked for.
+pub async fn hold_as_read(
+    tx: &Tx,
+    campaign: &Campaign,
+    amount: Centavos,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE campaigns SET reserved_centavos = reserved_centavos + ? WHERE id = ? \
+               AND version = ? AND reserved_centavos + spent_centavos + ? <= budget_centavos";
+    let (id, version) = (campaign.id().as_str(), campaign.version());
+    let held = tx
+        .execute(sql, values![amount.get(), id, version, amount.get()])
+        .await?;
+    if held == 1 {
+        return Ok(true);
+    }
+    let sql = "SELECT version FROM campaigns WHERE id = ?";
+    let now: Option<Version> = tx.one(sql, values![id]).await?;
+    if now.is_some_and(|now| now.version != version) {
+        return Err(tx.redo());
+    }
+    Ok(false)
 }
 
 /// Turns what was `held` into what was really `spent`.
