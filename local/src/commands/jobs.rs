@@ -130,13 +130,13 @@ async fn run_one(
     again: bool,
 ) -> Result<(), Failure> {
     let mut event = serde_json::Map::new();
-    let mut set = |name: &str, value: String| event.insert(name.to_owned(), Value::String(value));
-    set("horario", whole_seconds(Timestamp::now()));
+    let mut set = |name: &str, value: Value| event.insert(name.to_owned(), value);
+    set("horario", whole_seconds(Timestamp::now()).into());
     if let Some(date) = date {
-        set("data", date.to_string());
+        set("data", date.to_string().into());
     }
     if again {
-        set("tentativa", "refazer".to_owned());
+        set("refazer", true.into());
     }
     let event = Value::Object(event).to_string();
     let invocation = client.invoke(function, event.into_bytes()).await?;

@@ -1,8 +1,10 @@
 //! The parts of functions over SQL, and of those that consume messages.
 
 use std::path::Path;
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use invocations::Invoker;
 use lambda_kit::{Aftercare, DeadLetters, SealKey, StartError, dead_letter::SendFailed};
 use queues::{EmbeddedQueues, OutgoingMessage, Queues, SqsLimits, SqsQueues, embedded_queue_name};
 use secrets::{DatabaseUrl, Need, ProcessEnvironment, Secrets, Source, Stage, keys, variables};
@@ -73,6 +75,12 @@ impl SqlParts {
     #[must_use]
     pub fn announcer(&self) -> Announcer {
         Announcer::new(self.store.clone(), &self.process, self.sdk.as_ref())
+    }
+
+    /// Invokes functions that the template names; none where there is no Lambda to ask.
+    #[must_use]
+    pub fn invoker(&self, timeout: Duration) -> Option<Invoker> {
+        self.sdk.as_ref().map(|sdk| Invoker::new(sdk, timeout))
     }
 
     /// A variable that the template must give.

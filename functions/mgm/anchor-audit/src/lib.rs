@@ -1,5 +1,4 @@
-//! The job mgm_anchor_audit: vouchers past their date expire, and the audit chains of the days that
-//! are over get their anchors.
+//! The job mgm_anchor_audit: the audit chains of the days that are over get their anchors.
 
 use contracts::jobs::{JobReport, not_started};
 use domain::jobs::{MGM_ANCHOR_AUDIT, NotStarted};

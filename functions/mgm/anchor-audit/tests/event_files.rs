@@ -52,7 +52,7 @@ async fn the_schedule_anchors_the_day_that_is_over_once() {
         let function = shop(&database).await;
         let report = send(&function, "accepted-schedule").await.unwrap();
         assert_eq!(report["situacao"], "feito", "{}", database.label());
-        let counts = json!({"cadeias": 1, "dias_ancorados": 1, "expirados": 0});
+        let counts = json!({"cadeias": 1, "dias_ancorados": 1});
         assert_eq!(report["contagens"], counts);
         let again = send(&function, "accepted-schedule").await.unwrap();
         assert_eq!(again["situacao"], "ja_feito");

@@ -1,1 +1,261 @@
-//! What an operator runs: migrate, backfill, rerun, verify, replay.
+//! What an operator runs: migrate, run, rerun, pause, backfill, verify, replay, history.
+//!
+//! Jobs are started in their own functions, so that this one needs none of their rights; the ledger
+//! tells what became of them (`historico`).
+
+mod command;
+mod replay;
+
+use std::collections::BTreeMap;
+
+use contracts::fields::BadMessage;
+use domain::jobs::Job;
+use domain::time::{Day, UtcMillis};
+use invocations::Invoker;
+use lambda_kit::direct::Handler;
+use lambda_kit::{Invocation, InvocationFailed, SealKey, metrics};
+use queues::Queues;
+use serde_json::{Value, json};
+use sql_store::jobs::LedgerRow;
+use sql_store::mgm::audit::{Place, Verdict, verify};
+use sql_store::{Store, StoreError, jobs};
+
+pub use command::{Command, MOST_DAYS, MOST_REPLAYED, MOST_RUNS};
+pub use replay::DeadLetterRoutes;
+
+/// Time kept for ending a replay, in milliseconds.
+const RESERVE_MS: i64 = 10_000;
+
+/// The functions that the schedules start, by job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobFunctions(BTreeMap<String, String>);
+
+impl JobFunctions {
+    /// From `JOB_FUNCTIONS`: `{"<job>": "<function>"}`.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        serde_json::from_str(text).map(Self).map_err(|_| {
+            "JOB_FUNCTIONS must be a JSON object of function names by job: mend it in template.yaml"
+        })
+    }
+}
+
+/// The handler of direct invocations.
+pub struct RunCommand {
+    /// Database 1.
+    pub store: Store,
+    /// Where dead letters lie.
+    pub queues: Queues,
+    /// Opens sealed ones.
+    pub seal_key: SealKey,
+    /// From where to where they are replayed.
+    pub dead_letter_routes: DeadLetterRoutes,
+    /// Starts jobs; none where there is no Lambda to ask.
+    pub invoker: Option<Invoker>,
+    /// Which function does which job.
+    pub job_functions: JobFunctions,
+    /// Tells how much time is left.
+    pub clock: fn() -> UtcMillis,
+}
+
+impl Handler for RunCommand {
+    type Answer = Value;
+
+    async fn handle(
+        &self,
+        payload: Value,
+        invocation: &Invocation,
+    ) -> Result<Value, InvocationFailed> {
+        match Command::read(&payload).map_err(refused)? {
+            Command::Migrate => self.migrate(invocation.now).await,
+            Command::Run { job, date, again } => {
+                let date = date.unwrap_or_else(|| invocation.now.day());
+                self.start(job, date, again, invocation.now).await?;
+                Ok(json!({"job": job.name, "data": date.to_string(), "situacao": "iniciado"}))
+            }
+            Command::Pause { job, paused } => self.pause(job, paused, invocation.now).await,
+            Command::Backfill {
+                job,
+                dates,
+                dry_run,
+            } => self.backfill(job, &dates, dry_run, invocation.now).await,
+            Command::Verify => {
+                let verdict = verify(&self.store).await.map_err(store_failed)?;
+                Ok(verdict_body(&verdict))
+            }
+            Command::Replay { queue, most } => self.replay(&queue, most, invocation).await,
+            Command::History {
+                job,
+                from,
+                to,
+                most,
+            } => {
+                let runs = self.history(job, from, to, most).await?;
+                let runs: Vec<Value> = runs.iter().map(run_body).collect();
+                Ok(json!({"job": job.name, "execucoes": runs}))
+            }
+        }
+    }
+}
+
+impl RunCommand {
+    async fn migrate(&self, now: UtcMillis) -> Result<Value, InvocationFailed> {
+        let applied = sql_store::migrate::migrate(&self.store, now)
+            .await
+            .map_err(store_failed)?;
+        Ok(json!({"aplicadas": applied}))
+    }
+
+    /// Lambda queues the event: the ledger's lease keeps two runs for one date apart.
+    async fn start(
+        &self,
+        job: &Job,
+        date: Day,
+        again: bool,
+        now: UtcMillis,
+    ) -> Result<(), InvocationFailed> {
+        let function = self.job_functions.0.get(job.name);
+        let (Some(function), Some(invoker)) = (function, &self.invoker) else {
+            return Err(InvocationFailed::new(
+                "job_sem_funcao: no function does this job here",
+            ));
+        };
+        let event = json!({"horario": now.to_string(), "data": date.to_string(), "refazer": again});
+        invoker
+            .invoke_async(function, event.to_string().into_bytes())
+            .await
+            .map_err(|error| InvocationFailed::new(format!("job_nao_iniciado: {error}")))
+    }
+
+    async fn pause(
+        &self,
+        job: &Job,
+        paused: bool,
+        now: UtcMillis,
+    ) -> Result<Value, InvocationFailed> {
+        let changed = if paused {
+            jobs::pause(&self.store, job.name, now).await
+        } else {
+            jobs::resume(&self.store, job.name).await
+        };
+        let changed = changed.map_err(store_failed)?;
+        Ok(json!({"job": job.name, "pausado": paused, "mudou": changed}))
+    }
+
+    async fn backfill(
+        &self,
+        job: &Job,
+        dates: &[Day],
+        dry_run: bool,
+        now: UtcMillis,
+    ) -> Result<Value, InvocationFailed> {
+        let (from, to) = (dates.first().copied(), dates.last().copied());
+        let most = u32::try_from(dates.len()).unwrap_or(u32::MAX);
+        let runs = self.history(job, from, to, most).await?;
+        let mut answers = Vec::with_capacity(dates.len());
+        for date in dates {
+            let day = date.to_string();
+            let run = runs.iter().find(|run| run.logical_date == day);
+            let before = run.map_or("nunca", |run| status_word(&run.status));
+            let starts = !matches!(before, "feito" | "em_execucao");
+            if starts && !dry_run {
+                self.start(job, *date, false, now).await?;
+            }
+            answers.push(json!({"data": day, "antes": before, "inicia": starts}));
+        }
+        Ok(json!({"job": job.name, "simulado": dry_run, "datas": answers}))
+    }
+
+    async fn replay(
+        &self,
+        queue: &str,
+        most: u32,
+        invocation: &Invocation,
+    ) -> Result<Value, InvocationFailed> {
+        let route = self.dead_letter_routes.of(queue).ok_or_else(|| {
+            let names = self.dead_letter_routes.names();
+            InvocationFailed::new(format!("campo_invalido: fila must be one of {names}"))
+        })?;
+        let clock = || {
+            let now = (self.clock)();
+            (now.plus_millis(RESERVE_MS) < invocation.deadline).then_some(now)
+        };
+        replay::replay(&self.queues, &self.seal_key, route, most, clock)
+            .await
+            .map(|replayed| replayed.answer())
+            .map_err(|error| InvocationFailed::new(format!("fila_falhou: {error}")))
+    }
+
+    async fn history(
+        &self,
+        job: &Job,
+        from: Option<Day>,
+        to: Option<Day>,
+        most: u32,
+    ) -> Result<Vec<LedgerRow>, InvocationFailed> {
+        let day = |text| Day::parse(text).map_err(|bad| InvocationFailed::new(bad.rule));
+        let from = from.map_or_else(|| day("1970-01-01"), Ok)?;
+        let to = to.map_or_else(|| day("9998-12-31"), Ok)?;
+        jobs::history(&self.store, job.name, from, to, most)
+            .await
+            .map_err(store_failed)
+    }
+}
+
+fn refused(bad: BadMessage) -> InvocationFailed {
+    let field = bad.field.unwrap_or("payload");
+    InvocationFailed::new(format!("{}: {field} {}", bad.code, bad.rule))
+}
+
+fn store_failed(error: StoreError) -> InvocationFailed {
+    InvocationFailed::new(format!("banco_falhou: {error}"))
+}
+
+fn status_word(status: &str) -> &'static str {
+    match status {
+        "done" => "feito",
+        "running" => "em_execucao",
+        _ => "falhou",
+    }
+}
+
+fn run_body(run: &LedgerRow) -> Value {
+    let time = |millis: i64| UtcMillis::new(millis).map(|time| time.to_string()).ok();
+    let counts: Value = serde_json::from_str(&run.counts).unwrap_or(Value::Null);
+    json!({
+        "data": run.logical_date,
+        "situacao": status_word(&run.status),
+        "tentativa": run.attempt,
+        "iniciado_em": time(run.started_ms),
+        "terminado_em": run.finished_ms.and_then(time),
+        "contagens": counts,
+        "erro": run.error,
+    })
+}
+
+fn verdict_body(verdict: &Verdict) -> Value {
+    let broken = verdict.broken.as_ref().map(|broken| {
+        metrics::count("AuditBroken", 1);
+        tracing::error!(place = ?broken.place, problem = %broken.problem, "the audit is broken");
+        match &broken.place {
+            Place::Chain {
+                entity,
+                id,
+                version,
+            } => json!({"entidade": entity, "id": id,
+                "versao": version, "problema": broken.problem.to_string()}),
+            Place::Anchor { day } => {
+                json!({"ancora": day, "problema": broken.problem.to_string()})
+            }
+        }
+    });
+    json!({
+        "integro": broken.is_none(),
+        "cadeias": verdict.chains,
+        "elos": verdict.links,
+        "ancoras": verdict.anchors,
+        "primeiro_elo_quebrado": broken,
+    })
+}

@@ -20,7 +20,7 @@ use sql_store::{
 };
 use testkit::databases;
 
-use crate::scene::{CAMPAIGN, DAY_MS, HOUR_MS, Scene, at, news, purchase};
+use crate::scene::{CAMPAIGN, DAY_MS, Scene, at, news, purchase};
 
 struct Clock(UtcMillis);
 
@@ -240,20 +240,6 @@ async fn ended_days_are_anchored_once_and_without_a_gap() {
         assert_eq!(verdict.links, scene.count("audit_log").await);
         let chains = scene.count("referrals").await + scene.count("vouchers").await;
         assert_eq!(verdict.chains, chains);
-    }
-}
-
-#[tokio::test]
-async fn the_daily_job_ends_vouchers_past_their_date() {
-    for database in databases().await {
-        let scene = busy_scene(database.url()).await;
-        let later = at(40 * DAY_MS + HOUR_MS);
-        let counts = anchor_days(&scene.store, later.day(), false, &Clock(later))
-            .await
-            .unwrap();
-        assert_eq!(counts["expirados"], 2, "{}", database.label());
-        scene.assert_sound().await;
-        assert_eq!(verify(&scene.store).await.unwrap().broken, None);
     }
 }
 

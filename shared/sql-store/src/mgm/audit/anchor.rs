@@ -1,5 +1,5 @@
-//! The job mgm_anchor_audit: vouchers past their date expire, and the days that are over get their
-//! anchors, one after the other without a gap.
+//! The job mgm_anchor_audit: the days that are over get their anchors, one after the other without a
+//! gap.
 
 use domain::{
     jobs::MGM_ANCHOR_AUDIT,
@@ -11,14 +11,13 @@ use sea_orm::FromQueryResult;
 use crate::{
     Store, StoreError, Tx,
     jobs::{self, Counts, JobError, JobRun},
-    mgm::{promoters::TimeLeft, vouchers::expire_due},
+    mgm::promoters::TimeLeft,
     values,
 };
 
 /// A change may commit this long after its time, so a day is anchored no earlier: longer than any
 /// Lambda lives.
 const SETTLING_MS: i64 = 20 * 60 * 1_000;
-const EXPIRED_AT_ONCE: u32 = 200;
 /// Links read at once; a day's heads are hashed as they come, not kept.
 const LINKS_AT_ONCE: u32 = 20_000;
 
@@ -106,20 +105,8 @@ async fn work(
     run: &mut JobRun,
     clock: &impl TimeLeft,
 ) -> Result<UtcMillis, AnchorError> {
-    for count in ["expirados", "dias_ancorados", "cadeias"] {
+    for count in ["dias_ancorados", "cadeias"] {
         run.count(count, 0);
-    }
-    loop {
-        let now = clock.now().ok_or(AnchorError::OutOfTime)?;
-        let expired = store
-            .transact::<_, StoreError, _>(async |tx: &Tx| {
-                expire_due(tx, EXPIRED_AT_ONCE, now).await
-            })
-            .await?;
-        run.count("expirados", i64::from(expired));
-        if expired == 0 {
-            break;
-        }
     }
     loop {
         let now = clock.now().ok_or(AnchorError::OutOfTime)?;
