@@ -1,5 +1,6 @@
 //! Vouchers on every database that there is: issued once, reserved once, used once, and a budget
 //! that always adds up.
+#![cfg(test)]
 
 use domain::{
     code::ReferralCode,
