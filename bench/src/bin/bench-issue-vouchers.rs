@@ -124,11 +124,28 @@ async fn insert_rows(
         let order = order(run, place);
         let friend = format!("{run}-{place}");
         purchases.extend(values![
-            order.as_str(), friend.as_str(), "pago", 10_000_i64, now.get(), now.get()
+            order.as_str(),
+            friend.as_str(),
+            "pago",
+            10_000_i64,
+            now.get(),
+            now.get()
         ]);
         referrals.extend(values![
-            tx.new_id(now)?, run, format!("promotor-{}", place % 1000), friend, "active", order,
-            "00000000000", "aceita", "2026-11", "2026-11", 10_000_i64, now.get(), 3_000_i64, 1_i64,
+            tx.new_id(now)?,
+            run,
+            format!("promotor-{}", place % 1000),
+            friend,
+            "active",
+            order,
+            "00000000000",
+            "aceita",
+            "2026-11",
+            "2026-11",
+            10_000_i64,
+            now.get(),
+            3_000_i64,
+            1_i64,
             "0".repeat(64)
         ]);
     }
@@ -166,7 +183,10 @@ fn events(run: &str, count: usize, batch: usize) -> Vec<Value> {
             })
         })
         .collect();
-    messages.chunks(batch).map(|records| json!({ "Records": records })).collect()
+    messages
+        .chunks(batch)
+        .map(|records| json!({ "Records": records }))
+        .collect()
 }
 
 async fn issued(store: &Store, run: &str) -> Result<i64, sql_store::StoreError> {

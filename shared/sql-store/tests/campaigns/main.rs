@@ -6,6 +6,7 @@
 
 mod campaigns;
 mod customers;
+mod cuts;
 mod job;
 mod links;
 mod scene;

@@ -66,6 +66,28 @@ impl Scene {
         scenes
     }
 
+    pub fn url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// Takes away whatever tests put into it.
+    pub async fn empty(&self) {
+        for table in [
+            "campaigns",
+            "idempotency_keys",
+            "promoters",
+            "clicks",
+            "link_visits",
+            "vouchers",
+            "audit_log",
+            "outbox",
+            "customers",
+            "job_runs",
+        ] {
+            self.write(&format!("DELETE FROM {table}"), values![]).await;
+        }
+    }
+
     pub fn label(&self) -> &'static str {
         self.database.label()
     }
@@ -124,7 +146,7 @@ impl Scene {
         self.customers(&consents).await;
     }
 
-    async fn write(&self, sql: &str, all: Vec<sql_store::Value>) {
+    pub async fn write(&self, sql: &str, all: Vec<sql_store::Value>) {
         self.store
             .transact(async |tx: &Tx| tx.execute(sql, all.clone()).await)
             .await
