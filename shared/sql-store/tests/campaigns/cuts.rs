@@ -67,8 +67,8 @@ async fn state(store: &Store) -> Vec<i64> {
     let mut numbers = Vec::new();
     for sql in [
         "SELECT COUNT(*) AS number FROM campaigns",
-        "SELECT MAX(version) AS number FROM campaigns",
-        "SELECT MAX(budget_centavos) AS number FROM campaigns",
+        "SELECT COALESCE(MAX(version), 0) AS number FROM campaigns",
+        "SELECT COALESCE(MAX(budget_centavos), 0) AS number FROM campaigns",
         "SELECT COUNT(*) AS number FROM idempotency_keys WHERE status = 201",
         "SELECT COUNT(*) AS number FROM promoters",
         "SELECT COUNT(*) AS number FROM clicks",
