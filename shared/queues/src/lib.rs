@@ -14,7 +14,9 @@ mod message;
 mod sqs;
 mod url;
 
-pub use embedded::{EmbeddedQueues, PeekedMessage, QueueDefinition, Redrive};
+pub use embedded::{
+    EmbeddedQueues, PeekedMessage, QueueDefinition, Redrive, SendObserver, SendPoint,
+};
 pub use error::{QueueError, SendError};
 pub use message::{
     MAX_MESSAGE_BYTES, OutgoingMessage, QueueCounts, ReceivedMessage, SentMessage, group_id,

@@ -7,6 +7,7 @@ mod receive;
 mod send;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
@@ -22,6 +23,22 @@ pub use operate::PeekedMessage;
 #[derive(Clone, Debug)]
 pub struct EmbeddedQueues {
     connection: DatabaseConnection,
+    observer: Option<Arc<dyn SendObserver>>,
+}
+
+/// A point before or after a send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendPoint {
+    /// Nothing was sent yet.
+    Before,
+    /// The queue has what it takes; the sender does not know it yet.
+    After,
+}
+
+/// Sees each send. The fault simulation uses it to end the run there; nothing else has one.
+pub trait SendObserver: std::fmt::Debug + Send + Sync {
+    /// True cuts the run off here, as a killed process would be: the sender never goes on.
+    fn cuts_at(&self, queue_url: &str, point: SendPoint) -> bool;
 }
 
 impl EmbeddedQueues {
@@ -32,6 +49,24 @@ impl EmbeddedQueues {
     pub async fn open(path: &Path) -> Result<Self, QueueError> {
         Ok(Self {
             connection: file::open(path).await?,
+            observer: None,
         })
+    }
+
+    /// The same queues, with each send watched.
+    #[must_use]
+    pub fn watched_by(&self, observer: Arc<dyn SendObserver>) -> Self {
+        Self {
+            connection: self.connection.clone(),
+            observer: Some(observer),
+        }
+    }
+
+    async fn reach(&self, queue_url: &str, point: SendPoint) {
+        if let Some(observer) = &self.observer
+            && observer.cuts_at(queue_url, point)
+        {
+            std::future::pending::<()>().await;
+        }
     }
 }

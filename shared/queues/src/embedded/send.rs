@@ -4,7 +4,7 @@ use md5::Md5;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
 use sha2::{Digest, Sha256};
 
-use super::EmbeddedQueues;
+use super::{EmbeddedQueues, SendPoint};
 use super::definition::QueueRow;
 use super::file::{begin_write, file_error, statement};
 use crate::batches::Sending;
@@ -34,7 +34,10 @@ impl EmbeddedQueues {
         messages: &[OutgoingMessage],
         now_ms: i64,
     ) -> Vec<Result<SentMessage, SendError>> {
-        match self.send_all(queue_url, messages, now_ms).await {
+        self.reach(queue_url, SendPoint::Before).await;
+        let sent = self.send_all(queue_url, messages, now_ms).await;
+        self.reach(queue_url, SendPoint::After).await;
+        match sent {
             Ok(outcomes) => outcomes,
             Err(error) => messages.iter().map(|_| Err(error.clone().into())).collect(),
         }
