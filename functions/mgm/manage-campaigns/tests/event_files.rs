@@ -127,7 +127,7 @@ async fn good_requests_are_answered_and_repeating_one_changes_nothing() {
 }
 
 /// Each bad request with its status and the fields that the answer names.
-const REFUSED: [(&str, u64, &[&str]); 21] = [
+const REFUSED: [(&str, u64, &[&str]); 25] = [
     (
         "refused-change-budget-below-commitments",
         409,
@@ -191,14 +191,18 @@ const REFUSED: [(&str, u64, &[&str]); 21] = [
         &["Idempotency-Key"],
     ),
     ("refused-create-without-principal", 401, &[]),
+    ("refused-funnel-unknown-campaign", 404, &["id"]),
     ("refused-list-made-up-cursor", 400, &["cursor"]),
     ("refused-list-page-too-large", 400, &["limite"]),
     ("refused-list-unknown-parameter", 400, &["pagina"]),
     ("refused-list-wrong-parameters", 400, &["status"]),
+    ("refused-referrals-made-up-cursor", 400, &["cursor"]),
+    ("refused-referrals-wrong-parameters", 400, &["id_promotor"]),
     ("refused-refusals-made-up-cursor", 400, &["cursor"]),
     ("refused-refusals-reason-too-long", 400, &["motivo"]),
     ("refused-refusals-unknown-campaign", 404, &["id"]),
     ("refused-show-unknown-campaign", 404, &["id"]),
+    ("refused-trace-unknown-referral", 404, &["id"]),
 ];
 
 #[tokio::test]
