@@ -7,6 +7,7 @@ mod output;
 mod process;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -210,21 +211,15 @@ impl Processes {
         let id = new_request_id();
         let environment = environment_of(&pool.function, &self.surroundings, &id);
         let binary = &pool.function.binary;
-        let (process, child) =
-            Process::start(&id, binary, &environment, &pool.log).map_err(|error| {
-                let reason = match error.kind() {
-                    std::io::ErrorKind::NotFound => {
-                        "there is no such file; `cargo build --workspace --bins` makes it"
-                            .to_owned()
-                    }
-                    _ => error.to_string(),
-                };
-                InvokeError::NotStarted {
-                    binary: binary.display().to_string(),
-                    reason,
-                }
-            })?;
+        let process = Process::new();
         lock(&self.running).insert(id.clone(), Arc::clone(&process));
+        let child = match process.start_child(&id, binary, &environment, &pool.log) {
+            Ok(child) => child,
+            Err(error) => {
+                lock(&self.running).remove(&id);
+                return Err(not_started(binary, &error));
+            }
+        };
         let processes = Arc::clone(self);
         let watched = Arc::clone(&process);
         tokio::spawn(async move {
@@ -271,6 +266,17 @@ impl Pool {
 /// A lock whose holder panicked still guards sound data here: each update is one assignment.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn not_started(binary: &Path, error: &std::io::Error) -> InvokeError {
+    let reason = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "there is no such file; `cargo build --workspace --bins` makes it".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    let binary = binary.display().to_string();
+    InvokeError::NotStarted { binary, reason }
 }
 
 /// A random id in the form of a UUID, as Lambda's request ids are.

@@ -94,14 +94,28 @@ pub struct Process {
 }
 
 impl Process {
+    /// A process that is known by its id before its child is started, because the child asks for
+    /// its first event at once.
+    pub(super) fn new() -> Arc<Self> {
+        let (mailbox, inbox) = mpsc::channel(1);
+        Arc::new(Self {
+            mailbox,
+            inbox: tokio::sync::Mutex::new(inbox),
+            life: Mutex::default(),
+            end: Notify::new(),
+            tail: Arc::default(),
+        })
+    }
+
     /// Starts `binary` with exactly `environment`, in a process group of its own: a Ctrl-C at the
     /// terminal is for `cargo local`, which lets running invocations finish.
-    pub(super) fn start(
+    pub(super) fn start_child(
+        &self,
         id: &str,
         binary: &Path,
         environment: &BTreeMap<String, String>,
         log: &Arc<FunctionLog>,
-    ) -> std::io::Result<(Arc<Self>, Child)> {
+    ) -> std::io::Result<Child> {
         let mut child = Command::new(binary)
             .env_clear()
             .envs(environment)
@@ -111,18 +125,9 @@ impl Process {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let tail = Arc::new(Tail::default());
-        log.follow(id, child.stdout.take(), &tail);
-        log.follow(id, child.stderr.take(), &tail);
-        let (mailbox, inbox) = mpsc::channel(1);
-        let process = Self {
-            mailbox,
-            inbox: tokio::sync::Mutex::new(inbox),
-            life: Mutex::default(),
-            end: Notify::new(),
-            tail,
-        };
-        Ok((Arc::new(process), child))
+        log.follow(id, child.stdout.take(), &self.tail);
+        log.follow(id, child.stderr.take(), &self.tail);
+        Ok(child)
     }
 
     /// Puts an event into the mailbox; `false` when the process has ended.

@@ -66,9 +66,15 @@ async fn a_process_that_dies_gives_its_batch_back() {
         .send("OrdersQueue", &[json!({ "n": 1, "do": "exit" })])
         .await;
     stage.until_holds("OrdersQueue", 0).await;
-    assert_eq!(numbers(&stage.lines("done", "OrdersFunction")), [1]);
-    assert_eq!(stage.lines("seen", "OrdersFunction").len(), 2);
-    assert_eq!(stage.counts("OrdersDeadLetters").await.visible, 0);
+    let done = numbers(&stage.lines("done", "OrdersFunction"));
+    let seen = stage.lines("seen", "OrdersFunction");
+    let dead = stage.counts("OrdersDeadLetters").await.visible;
+    assert_eq!(
+        (done, seen.len(), dead),
+        (vec![1], 2, 0),
+        "{seen:?}\n{}",
+        stage.log()
+    );
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use queues::{EmbeddedQueues, OutgoingMessage, QueueCounts, embedded_queue_url};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The state folder of one test, with or without a running instance.
 pub struct Stage {
