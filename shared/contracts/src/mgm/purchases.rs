@@ -1,8 +1,8 @@
 //! `pedidos`: what the shop tells of an order, each time its status changes.
 //!
 //! `{id_pedido, id_cliente, status, ref?, itens, total, aprovado_em, termina_em?}`; `total` is a
-//! decimal text, and the sum of the items where it is absent. A cancellation needs no more than the
-//! first three.
+//! decimal text, and the sum of the items where it is absent. News without `aprovado_em`, and those
+//! of a cancellation, need no more than the first three.
 
 use domain::{
     identity::{CustomerId, OrderId},
@@ -34,7 +34,7 @@ pub struct Purchase {
     pub status: OrderStatus,
     /// `ref`, as the shop sent it; its signature is not checked here.
     pub reference: Option<String>,
-    /// `total`, or the sum of `itens`; absent in a cancellation that tells neither.
+    /// `total`, or the sum of `itens`; absent in news that tell neither.
     pub total: Option<Centavos>,
     /// `aprovado_em`: when it was paid.
     pub approved: Option<UtcMillis>,
@@ -51,7 +51,8 @@ impl Purchase {
         let status = fields.parse("status", OrderStatus::from_shop)?;
         let items = fields.value("itens").map(sum_of_items).transpose()?;
         let total = fields.parse_optional("total", Centavos::parse)?.or(items);
-        if total.is_none() && !status.is_void() {
+        let approved = fields.parse_optional("aprovado_em", UtcMillis::parse)?;
+        if total.is_none() && approved.is_some() && !status.is_void() {
             return Err(BadMessage::missing("total"));
         }
         let reference = fields.optional_text("ref")?;
@@ -64,7 +65,7 @@ impl Purchase {
             status,
             reference: reference.filter(|text| !text.is_empty()).map(str::to_owned),
             total,
-            approved: fields.parse_optional("aprovado_em", UtcMillis::parse)?,
+            approved,
             ends: fields.parse_optional("termina_em", UtcMillis::parse)?,
         })
     }
@@ -159,8 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cancellation_needs_no_more_than_the_order() {
-        let cancellation = read(r#"{"id_pedido":"p1","id_cliente":"c1","status":"canceled"}"#);
+    fn news_of_a_status_need_no_more_than_the_order() {
+        let shipped = read(r#"{"id_pedido":"p1","id_cliente":"c1","status":"shipped"}"#).unwrap();
+        assert_eq!((shipped.status, shipped.total), (OrderStatus::Paid, None));
+        let cancellation = read(
+            r#"{"id_pedido":"p1","id_cliente":"c1","status":"canceled",
+                "aprovado_em":"2026-11-20T12:00:00Z"}"#,
+        );
         let cancellation = cancellation.unwrap();
         assert_eq!(
             (cancellation.status, cancellation.total),
