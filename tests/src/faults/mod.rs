@@ -8,6 +8,7 @@
 
 pub mod cutter;
 pub mod messages;
+pub mod random;
 pub mod shop;
 pub mod state;
 pub mod story;
