@@ -116,7 +116,7 @@ impl Process {
         environment: &BTreeMap<String, String>,
         log: &Arc<FunctionLog>,
     ) -> std::io::Result<Child> {
-        let mut child = Command::new(binary)
+        let mut child = bound_to_us(binary)?
             .env_clear()
             .envs(environment)
             .stdin(Stdio::null())
@@ -224,4 +224,22 @@ impl Process {
         // Dropping the sender tells whoever waits for the answer.
         life.in_flight = None;
     }
+}
+
+/// util-linux's setpriv, which has the kernel end a program together with its parent.
+const SETPRIV: &str = "/usr/bin/setpriv";
+
+/// The command that starts `binary` so that it cannot outlive this program, however that ends. An
+/// idle function ends by itself, because its Runtime API is gone; this is for one that is busy.
+/// Asking the kernel directly (PR_SET_PDEATHSIG) would take unsafe code.
+fn bound_to_us(binary: &Path) -> std::io::Result<Command> {
+    if !binary.is_file() {
+        return Err(std::io::ErrorKind::NotFound.into());
+    }
+    if !Path::new(SETPRIV).is_file() {
+        return Ok(Command::new(binary));
+    }
+    let mut command = Command::new(SETPRIV);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(binary);
+    Ok(command)
 }

@@ -44,6 +44,29 @@ async fn kill_9_in_the_middle_loses_no_message_and_leaves_no_process() {
 }
 
 #[tokio::test]
+async fn a_busy_process_ends_with_its_instance() {
+    let mut stage = Stage::running();
+    let url = stage.url("/open/x?do=sleep");
+    let request = tokio::spawn(reqwest::get(url));
+    let pid = async {
+        loop {
+            let seen = stage.lines("seen", "EchoFunction");
+            if let Some(pid) = seen.first().and_then(|line| line["pid"].as_u64()) {
+                return pid;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    .await;
+    stage.kill();
+    stage.until("the end of the process", || is_gone(pid).then_some(()));
+    assert!(
+        request.await.expect("a task").is_err(),
+        "the client is told"
+    );
+}
+
+#[tokio::test]
 async fn ctrl_c_lets_what_runs_finish() {
     let mut stage = Stage::running();
     let bodies: Vec<Value> = (0..40).map(|n| json!({ "n": n, "do": "sleep" })).collect();
