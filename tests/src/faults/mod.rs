@@ -1,5 +1,5 @@
 //! A small shop whose functions can be killed at any point: the real handlers, the real store and
-//! the embedded queue, driven by the events that AWS would hand them (docs/adr/0050).
+//! the embedded queue, driven by the events that AWS would hand them (docs/adr/0051).
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
