@@ -1,5 +1,10 @@
 //! Instances side by side: whoever comes first wins, and exactly one does.
 
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
 use domain::mgm::{referral::Refusal, trip::Leg};
 use futures::future::join_all;
 use sql_store::{
@@ -8,6 +13,7 @@ use sql_store::{
         purchases::{Recorded, record_order},
         trips::{TripMessage, complete_trips},
     },
+    observer::{Point, StatementObserver},
 };
 use testkit::databases;
 
@@ -169,6 +175,64 @@ async fn the_same_batch_at_the_same_time_gives_each_voucher_once() {
         });
         let issued: usize = join_all(running).await.into_iter().sum();
         assert_eq!(issued, 10, "{}", database.label());
+        scene.assert_sound().await;
+    }
+}
+
+/// Holds a transaction before its commit until the other side is done, or for half a second.
+struct Gate {
+    reached: mpsc::Sender<()>,
+    other_is_done: Mutex<mpsc::Receiver<()>>,
+}
+
+impl StatementObserver for Gate {
+    fn cuts_at(&self, point: Point<'_>) -> bool {
+        if point == Point::Before("COMMIT") {
+            self.reached.send(()).unwrap();
+            let done = self.other_is_done.lock().unwrap();
+            let _ = done.recv_timeout(Duration::from_millis(500));
+        }
+        false
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_waits_for_a_completion_that_is_about_to_be_stored() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "").await;
+        scene.promoter(1).await;
+        let (reached, is_reached) = mpsc::channel();
+        let (done, other_is_done) = mpsc::channel();
+        let gate = Gate {
+            reached,
+            other_is_done: Mutex::new(other_is_done),
+        };
+        let (url, observer) = (database.url().to_owned(), Arc::new(gate));
+        let trip = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let options = Options {
+                    observer: Some(observer),
+                    ..Options::default()
+                };
+                let store = Store::open_with(&url, options).await.unwrap();
+                let leg = completed("p1", Leg::ONLY);
+                let message = TripMessage {
+                    id: "m1".to_owned(),
+                    leg,
+                };
+                complete_trips(&store, &[message], at(0)).await
+            })
+        });
+        is_reached.recv().unwrap();
+        scene.record(&purchase("p1", "friend", 1), at(0)).await;
+        let _ = done.send(());
+        assert!(trip.join().unwrap().results.iter().all(Result::is_ok));
+        let status = scene.referral_of("p1").await;
+        assert_eq!(status.as_deref(), Some("premiada"), "{}", database.label());
         scene.assert_sound().await;
     }
 }
