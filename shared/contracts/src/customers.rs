@@ -15,11 +15,34 @@ use crate::fields::{BadMessage, Fields};
 /// Names under which a customer agrees to take part in referrals.
 const REFERRAL_CONSENTS: [&str; 2] = ["mgm", "indicacao"];
 
-/// Reads a record of `clientes`; `key` is needed only where there is no value.
+/// A record of the topic, as Kafka holds it.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The key's bytes: needed only where there is no value.
+    pub key: Option<&'a [u8]>,
+    /// The value's bytes; none for a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The partition.
+    pub partition: i32,
+    /// The offset within the partition.
+    pub offset: i64,
+    /// The record's time in milliseconds; below zero where it has none.
+    pub timestamp_ms: i64,
+}
+
+/// Reads a record of `clientes`.
 ///
 /// # Errors
 /// The first field that is missing or wrong; `chave` is the record's key.
-pub fn read(key: Option<&[u8]>, value: Option<&[u8]>, place: Place) -> Result<News, BadMessage> {
+pub fn read(source: Source<'_>) -> Result<News, BadMessage> {
+    let Source { key, value, .. } = source;
+    let recorded = UtcMillis::new(source.timestamp_ms.max(0))
+        .map_err(|invalid| BadMessage::invalid("timestamp", invalid.rule))?;
+    let place = Place {
+        partition: source.partition,
+        offset: source.offset,
+        recorded,
+    };
     let Some(value) = value else {
         return Ok(News {
             customer: customer_of(key)?,
@@ -120,16 +143,18 @@ mod tests {
         "email":"Ana@Example.com","telefone":"(11) 96416-6764","regiao":"SP",
         "consentimentos":{"mgm":true,"newsletter":false},"segmento":"ouro"}"#;
 
-    fn place() -> Place {
-        Place {
+    fn record<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Source<'a> {
+        Source {
+            key,
+            value,
             partition: 0,
             offset: 3,
-            recorded: UtcMillis::new(0).unwrap(),
+            timestamp_ms: -1,
         }
     }
 
     fn parse(json: &str) -> Result<News, BadMessage> {
-        read(None, Some(json.as_bytes()), place())
+        read(record(None, Some(json.as_bytes())))
     }
 
     #[test]
@@ -186,12 +211,12 @@ mod tests {
     #[test]
     fn a_record_without_value_deletes_whom_its_key_names() {
         for key in ["c9", "\"c9\""] {
-            let news = read(Some(key.as_bytes()), None, place()).unwrap();
+            let news = read(record(Some(key.as_bytes()), None)).unwrap();
             assert_eq!((news.customer.as_str(), news.profile), ("c9", None));
         }
-        assert_eq!(read(None, None, place()).unwrap_err().field, Some("chave"));
+        assert_eq!(read(record(None, None)).unwrap_err().field, Some("chave"));
         assert_eq!(
-            read(Some(&[0xff]), None, place()).unwrap_err().field,
+            read(record(Some(&[0xff]), None)).unwrap_err().field,
             Some("chave")
         );
     }

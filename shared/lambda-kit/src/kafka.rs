@@ -157,7 +157,11 @@ fn first_failures(sources: &[Source], retry: &[usize]) -> Result<Vec<Value>, Inv
         .collect())
 }
 
-fn read_record(json: &[u8]) -> Result<Record, BadMessage> {
+/// Reads one record as the event holds it: the sealed content of a record's dead letter.
+///
+/// # Errors
+/// When it has no coordinates, or its key or value is no base64.
+pub fn read_record(json: &[u8]) -> Result<Record, BadMessage> {
     const NO_COORDINATES: BadMessage =
         BadMessage::invalid("offset", "must come with topic and partition");
     let record: Value = serde_json::from_slice(json).map_err(|_| BadMessage::NOT_JSON)?;

@@ -2,7 +2,7 @@
 
 use contracts::customers;
 use contracts::fields::BadMessage;
-use domain::customers::{News, Place};
+use domain::customers::News;
 use domain::time::UtcMillis;
 use lambda_kit::kafka::{Handler, Record};
 use lambda_kit::{Outcome, Received, batch, metrics};
@@ -34,14 +34,13 @@ impl Handler for SyncCustomers {
     type Message = News;
 
     fn decode(&self, record: &Record) -> Result<News, BadMessage> {
-        let recorded = UtcMillis::new(record.timestamp_ms.max(0))
-            .map_err(|invalid| BadMessage::invalid("timestamp", invalid.rule))?;
-        let place = Place {
+        customers::read(customers::Source {
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
             partition: record.partition,
             offset: record.offset,
-            recorded,
-        };
-        customers::read(record.key.as_deref(), record.value.as_deref(), place)
+            timestamp_ms: record.timestamp_ms,
+        })
     }
 
     async fn handle(&self, batch: &[Received<News>], now: UtcMillis) -> Vec<Outcome> {

@@ -182,7 +182,14 @@ impl RunCommand {
             let now = (self.clock)();
             (now.plus_millis(RESERVE_MS) < invocation.deadline).then_some(now)
         };
-        replay::replay(&self.queues, &self.seal_key, route, most, clock)
+        let replay = replay::Replay {
+            queues: &self.queues,
+            store: &self.store,
+            key: &self.seal_key,
+            route,
+        };
+        replay
+            .run(most, clock)
             .await
             .map(|replayed| replayed.answer())
             .map_err(|error| InvocationFailed::new(format!("fila_falhou: {error}")))

@@ -1,6 +1,9 @@
 //! Every event file of run-command, on every database that there is.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use contracts::fields::BadMessage;
+use domain::identity::CustomerId;
 use domain::jobs::MGM_SET_PROMOTERS;
 use domain::time::{Day, UtcMillis};
 use lambda_kit::dead_letter::DeadLetter;
@@ -9,7 +12,7 @@ use lambda_kit::{Invocation, InvocationFailed, SealKey};
 use queues::{EmbeddedQueues, OutgoingMessage, QueueDefinition, Queues, embedded_queue_url};
 use run_command::{DeadLetterRoutes, JobFunctions, RunCommand};
 use serde_json::{Value, json};
-use sql_store::{Store, Tx, jobs, values};
+use sql_store::{Store, Tx, customers, jobs, values};
 use tempfile::TempDir;
 use testkit::{TestDatabase, databases, event, event_cases};
 
@@ -55,7 +58,8 @@ impl Scene {
                 .unwrap();
             let queues = Queues::Embedded(embedded);
             let routes = json!({"PedidosDeadLetters":
-                [embedded_queue_url("mortas.fifo"), embedded_queue_url("pedidos.fifo")]});
+                [embedded_queue_url("mortas.fifo"), embedded_queue_url("pedidos.fifo")],
+                "ClientesDeadLetters": [embedded_queue_url("mortas.fifo"), "clientes"]});
             let command = RunCommand {
                 store: store.clone(),
                 queues: queues.clone(),
@@ -203,6 +207,32 @@ async fn dead_letters_go_back_as_they_were_and_what_no_key_opens_stays() {
             1,
             "what could not be opened is not lost"
         );
+    }
+}
+
+#[tokio::test]
+async fn records_of_customers_are_taken_over_and_a_bad_one_stays() {
+    for scene in Scene::everywhere().await {
+        let key = SealKey::new(&KEY).unwrap();
+        for (offset, value) in [(1, "{\"id_cliente\":\"c1\"}"), (2, "{\"id_cliente\":")] {
+            let record = json!({"topic": "clientes", "partition": 0, "offset": offset,
+                "timestamp": 0, "value": STANDARD.encode(value)});
+            let (why, content) = (BadMessage::NOT_JSON, record.to_string());
+            let id = format!("clientes-0@{offset}");
+            let letter =
+                DeadLetter::seal(&key, "f", &id, None, &why, content.as_bytes(), now()).unwrap();
+            scene
+                .bury(serde_json::to_string(&letter).unwrap(), &id)
+                .await;
+        }
+        let answer = scene.send("accepted-replay-customers").await.unwrap();
+        assert_eq!(
+            answer,
+            json!({"reenviadas": 1, "nao_abertas": 0, "recusadas": 1})
+        );
+        let id = CustomerId::parse("c1").unwrap();
+        let load = async |tx: &Tx| customers::load(tx, &id).await;
+        assert!(scene.store.transact(load).await.unwrap().is_some());
     }
 }
 
