@@ -105,33 +105,7 @@ impl Client {
         self.project.token(subject, &scopes.join(" "), 3_600)
     }
 
-    /// Sends a request to a path of the HTTP API. `token` goes into the Authorization header.
-    ///
-    /// # Errors
-    /// When the gateway is not reached; an error status is an answer.
-    pub async fn request(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&str>,
-        json: Option<&serde_json::Value>,
-    ) -> Result<HttpAnswer, Failure> {
-        let bearer = token
-            .map(|token| format!("Bearer {token}"))
-            .unwrap_or_default();
-        let mut headers: Vec<(&str, &str)> = Vec::new();
-        if token.is_some() {
-            headers.push(("authorization", &bearer));
-        }
-        if json.is_some() {
-            headers.push(("content-type", "application/json"));
-        }
-        let body = json.map(ToString::to_string).unwrap_or_default();
-        self.request_with(method, path, &headers, body.into_bytes())
-            .await
-    }
-
-    /// Sends a request with headers and a body of one's own.
+    /// Sends a request to a path of the HTTP API.
     ///
     /// # Errors
     /// When the gateway is not reached; an error status is an answer.

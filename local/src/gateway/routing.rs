@@ -191,7 +191,7 @@ mod tests {
         let routes = routes(&["POST /vouchers/{code}/reservations", "GET /docs/{proxy+}"]);
         let chosen = choose(&routes, "POST", "/vouchers/A B/reservations").expect("a route");
         assert_eq!(chosen.path_parameters["code"], "A B");
-        let chosen = super::choose(&routes, "GET", "/docs/a/b").expect("a route");
+        let chosen = choose(&routes, "GET", "/docs/a/b").expect("a route");
         assert_eq!(chosen.path_parameters["proxy"], "a/b");
     }
 }
