@@ -430,7 +430,10 @@ impl World<'_> {
             ("indicacao.aceita", "referrals"),
             ("indicacao.anulada", "referrals WHERE status = 'anulada'"),
             // Whose a coupon of an arrival will be is not known yet, so nothing tells of it.
-            ("cupom.emitido", "vouchers WHERE kind = 'cupom_amigo' AND link_code IS NULL"),
+            (
+                "cupom.emitido",
+                "vouchers WHERE kind = 'cupom_amigo' AND link_code IS NULL",
+            ),
             (
                 "cupom.usado",
                 "vouchers WHERE kind = 'cupom_amigo' AND status = 'usado'",

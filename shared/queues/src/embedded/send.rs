@@ -4,9 +4,9 @@ use md5::Md5;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
 use sha2::{Digest, Sha256};
 
-use super::{EmbeddedQueues, SendPoint};
 use super::definition::QueueRow;
 use super::file::{begin_write, file_error, statement};
+use super::{EmbeddedQueues, SendPoint};
 use crate::batches::Sending;
 use crate::error::{QueueError, SendError};
 use crate::message::{OutgoingMessage, SentMessage, hex};
