@@ -25,8 +25,7 @@ pub struct ApiDocs;
 impl Handler for ApiDocs {
     async fn handle(&self, request: &Request) -> Result<Response, Problem> {
         let response = match request.route.as_str() {
-            "GET /openapi.json" => Response::text(200, "application/json", OPENAPI)
-                .with_header("access-control-allow-origin", "*"),
+            "GET /openapi.json" => Response::text(200, "application/json", OPENAPI),
             "GET /docs" => Response::text(200, "text/html; charset=utf-8", PAGE)
                 .with_header("content-security-policy", PAGE_POLICY)
                 .with_header("referrer-policy", "no-referrer"),
