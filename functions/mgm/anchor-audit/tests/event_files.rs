@@ -1,4 +1,8 @@
 //! Every event file of anchor-audit, on every database that there is.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use anchor_audit::AnchorAudit;
 use domain::identity::{CampaignId, CustomerId, ReferralId};

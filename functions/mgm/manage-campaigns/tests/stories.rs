@@ -1,4 +1,9 @@
 //! The funnel, the list of referrals and a trace, by their event files, over a real referral.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use domain::code::ReferralCode;
 use domain::identity::{CustomerId, OrderId};

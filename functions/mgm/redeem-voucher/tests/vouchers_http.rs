@@ -1,4 +1,9 @@
 //! redeem-voucher by the very events that API Gateway hands it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use domain::{
     identity::{CampaignId, CustomerId, ReferralId},

@@ -1,4 +1,9 @@
 //! Every event file of run-command, on every database that there is.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
