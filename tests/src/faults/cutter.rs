@@ -27,6 +27,7 @@ pub struct Cutter {
     passed: AtomicUsize,
     was_cut: Notify,
     last: Mutex<String>,
+    names: Mutex<Vec<String>>,
 }
 
 impl Cutter {
@@ -38,6 +39,7 @@ impl Cutter {
             passed: AtomicUsize::new(0),
             was_cut: Notify::new(),
             last: Mutex::default(),
+            names: Mutex::default(),
         })
     }
 
@@ -45,6 +47,21 @@ impl Cutter {
     #[must_use]
     pub fn points(&self) -> usize {
         self.passed.load(Ordering::SeqCst)
+    }
+
+    /// The points that were passed, in words; only of a run that is never cut.
+    ///
+    /// # Panics
+    /// Never: nothing panics while the texts are held.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.names.lock().unwrap().clone()
+    }
+
+    /// An outside system was asked, and its answer is under way: true ends the asker here.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.pass(|| "an outside system was asked".to_owned())
     }
 
     /// The last point, in words, for the message of a failed assertion.
@@ -74,7 +91,11 @@ impl Cutter {
                 true
             }
             Cut::Abort(at) if number == at => std::process::abort(),
-            Cut::Never | Cut::Drop(_) | Cut::Abort(_) => false,
+            Cut::Drop(_) | Cut::Abort(_) => false,
+            Cut::Never => {
+                self.names.lock().unwrap().push(place());
+                false
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
     reason = "a test that cannot have its part must stop with a sentence, not go on"
 )]
 
+pub mod company;
 pub mod cutter;
 pub mod messages;
 pub mod random;

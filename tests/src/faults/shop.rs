@@ -25,6 +25,7 @@ use sql_store::{Options, Store, StoreError, Tx, Value as SqlValue, values};
 use sync_customers::SyncCustomers;
 
 use super::{
+    company::Company,
     cutter::Cutter,
     messages::{Message, sqs_event},
 };
@@ -77,6 +78,8 @@ pub enum Delivery {
     SetPromoters(Value),
     /// The schedule of create-promoter-vouchers.
     Sweep(Value),
+    /// The same where the company's system tells which trips are completed.
+    AskingSweep(Value),
     /// An invocation of publish-outbox.
     Publish,
 }
@@ -86,6 +89,7 @@ pub struct Process {
     store: Store,
     queues: EmbeddedQueues,
     seal_key: SealKey,
+    cutter: Arc<Cutter>,
 }
 
 /// The key that signs `ref`.
@@ -111,6 +115,7 @@ impl Process {
             store: Store::open_with(url, options).await.unwrap(),
             queues: queues.watched_by(cutter.clone()),
             seal_key: SealKey::new(&[3; 32]).unwrap(),
+            cutter: cutter.clone(),
         }
     }
 
@@ -158,6 +163,12 @@ impl Process {
             }
             Delivery::Sweep(payload) => {
                 let handler = CreatePromoterVouchers::new(store, Confirmation::Trusted, now);
+                run_job(&handler, payload, &invocation).await
+            }
+            Delivery::AskingSweep(payload) => {
+                let company = Company::open(self.cutter.clone()).await;
+                let confirmation = Confirmation::Asked(company.client());
+                let handler = CreatePromoterVouchers::new(store, confirmation, now);
                 run_job(&handler, payload, &invocation).await
             }
             Delivery::Publish => self.publish().await,

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// The steps, and at how many hours after the start they happen.
-pub const STEPS: [(&str, i64); 17] = [
+pub const STEPS: [(&str, i64); 19] = [
     ("customers come", 0),
     ("promoters are made", 1),
     ("two ask for their link", 2),
@@ -27,6 +27,8 @@ pub const STEPS: [(&str, i64); 17] = [
     ("a last leg, then a refund", 14),
     ("weeks later what nobody used expires", 24 * 45),
     ("the rest of the outbox is published", 24 * 45 + 1),
+    ("one more trip ends", 24 * 45 + 2),
+    ("the sweep asks the company's system", 24 * 46),
 ];
 
 fn approved() -> String {
@@ -91,7 +93,7 @@ fn redeem(verb: &str, code: &str, owner: &str, body: Value) -> Value {
 pub async fn deliveries(step: usize, shop: &Process) -> Vec<Delivery> {
     match step {
         0..=3 => beginnings(step, shop).await,
-        4 | 6 | 10 | 11 => orders(step, shop).await,
+        4 | 6 | 10 | 11 | 17 => orders(step, shop).await,
         5 => {
             let waiting = trip("p6", "flora", 1, 1);
             vec![Delivery::Trips(vec![
@@ -105,6 +107,7 @@ pub async fn deliveries(step: usize, shop: &Process) -> Vec<Delivery> {
         7..=9 => redemptions(step, shop).await,
         12 | 15 => vec![Delivery::Sweep(json!({"horario": now().to_string()}))],
         13 | 16 => vec![Delivery::Publish],
+        18 => vec![Delivery::AskingSweep(json!({"horario": now().to_string()}))],
         14 => vec![
             Delivery::Trips(vec![Message::bare("t6", "eva", &trip("p4", "eva", 2, 2))]),
             Delivery::Orders(vec![Message::bare(
@@ -192,6 +195,11 @@ async fn orders(step: usize, shop: &Process) -> Vec<Delivery> {
                 Message::bare("o11", "flora", &arrived),
                 Message::bare("o12", "caio", &news("p1", "caio", "cancelado")),
             ]
+        }
+        17 => {
+            let mut ended = links.purchase("p10", "ivo", CAMPAIGN, "bia").await;
+            ended["termina_em"] = json!(now().plus_millis(-60_000).to_string());
+            vec![Message::bare("o17", "ivo", &ended)]
         }
         _ => {
             let mut ended = links.purchase("p7", "gil", CAMPAIGN, "eva").await;
