@@ -11,9 +11,9 @@ use bundle_tests::faults::{
     shop::{Delivery, Process, found_shop, now, open_queues, set_clock},
     state::{assert_sound, dump, renamed},
     story::{STEPS, deliveries},
+    world::World,
 };
 use domain::time::UtcMillis;
-use queues::EmbeddedQueues;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::databases;
@@ -21,47 +21,6 @@ use testkit::databases;
 const HOUR_MS: i64 = 3_600_000;
 /// A dead job's lease ends after a quarter of an hour, a dead publisher's after half a minute.
 const AFTER_LEASES_MS: i64 = 16 * 60 * 1000;
-
-/// A database and queues that can be copied between two steps.
-struct World {
-    url: String,
-    queues: EmbeddedQueues,
-    folder: TempDir,
-}
-
-impl World {
-    async fn in_folder(folder: TempDir) -> Self {
-        let file = folder.path().join("banco1.sqlite");
-        Self {
-            url: format!("sqlite://{}", file.display()),
-            queues: open_queues(folder.path()).await,
-            folder,
-        }
-    }
-
-    async fn copy(&self) -> Self {
-        let folder = TempDir::new().unwrap();
-        for name in files_of(self.folder.path()) {
-            std::fs::copy(self.folder.path().join(&name), folder.path().join(&name)).unwrap();
-        }
-        Self::in_folder(folder).await
-    }
-
-    async fn process(&self, cut: Cut) -> (Process, Arc<Cutter>) {
-        let cutter = Cutter::new(cut);
-        (
-            Process::start(&self.url, &self.queues, &cutter).await,
-            cutter,
-        )
-    }
-}
-
-/// The databases with their logs; the index of a log is made anew by whoever opens it.
-fn files_of(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| !name.ends_with("-shm")).collect()
-}
 
 /// Waits where dead processes left leases behind.
 fn waits(step: usize) -> bool {
@@ -120,16 +79,9 @@ async fn left(process: &Process, steps: Range<usize>, answers: &[Value]) -> Left
     }
 }
 
-async fn begin() -> World {
-    set_clock(0);
-    let world = World::in_folder(TempDir::new().unwrap()).await;
-    found_shop(&world.url).await;
-    world
-}
-
 /// The world before `step`, after every step before it went well.
 async fn world_before(step: usize) -> World {
-    let world = begin().await;
+    let world = World::begin().await;
     let (process, _) = world.process(Cut::Never).await;
     for before in 0..step {
         set_clock(clock_of(before));

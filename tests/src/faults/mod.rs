@@ -13,3 +13,4 @@ pub mod random;
 pub mod shop;
 pub mod state;
 pub mod story;
+pub mod world;
