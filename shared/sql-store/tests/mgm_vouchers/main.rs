@@ -25,6 +25,7 @@ use sql_store::{
 use testkit::databases;
 
 mod over_time;
+mod races;
 
 const NOW_MS: i64 = 1_795_000_000_000;
 const CAMPAIGN: &str = "01CAMPAIGN";

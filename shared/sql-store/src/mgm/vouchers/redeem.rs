@@ -224,7 +224,7 @@ async fn reserve_in(
         Some(owner) if *owner == asked.customer => false,
         Some(_) => return Err(RedeemVoucherError::Unavailable("of another owner")),
         None => {
-            refuse_unfit_owner(tx, &voucher, &asked.customer).await?;
+            refuse_own_link(tx, &voucher, &asked.customer).await?;
             true
         }
     };
@@ -270,6 +270,9 @@ async fn reserve_in(
                 .await?;
             if !budget::hold(tx, &voucher.campaign, more).await? {
                 return Err(RedeemVoucherError::Unavailable("the budget is spent"));
+            }
+            if binds {
+                refuse_second_coupon(tx, &voucher, &asked.customer).await?;
             }
             Ok((voucher, reservation))
         }
@@ -328,9 +331,9 @@ struct Found {
     found: i64,
 }
 
-/// A coupon given on arrival is for a friend: not for the promoter himself (same customer, CPF,
-/// e-mail or phone), and one a customer and campaign.
-async fn refuse_unfit_owner(
+/// A coupon given on arrival is for a friend, not for the promoter himself: the same customer, CPF,
+/// e-mail or phone.
+async fn refuse_own_link(
     tx: &Tx,
     voucher: &StoredVoucher,
     customer: &CustomerId,
@@ -350,11 +353,25 @@ async fn refuse_unfit_owner(
     if own.is_some_and(|row| row.found == 1) {
         return Err(RedeemVoucherError::Unavailable("the promoter's own link"));
     }
+    Ok(())
+}
+
+/// The campaign's row was locked when the coupon's budget was held, so no rival binds another coupon
+/// to this customer meanwhile.
+async fn refuse_second_coupon(
+    tx: &Tx,
+    voucher: &StoredVoucher,
+    customer: &CustomerId,
+) -> Result<(), RedeemVoucherError> {
     let other: Option<Found> = tx
         .one(
             "SELECT 1 AS found FROM vouchers WHERE owner_id = ? AND campaign_id = ? \
-             AND kind = 'cupom_amigo' AND status <> 'cancelado' LIMIT 1",
-            values![customer.as_str(), voucher.campaign.as_str()],
+             AND kind = 'cupom_amigo' AND status <> 'cancelado' AND id <> ? LIMIT 1",
+            values![
+                customer.as_str(),
+                voucher.campaign.as_str(),
+                voucher.id.as_str()
+            ],
         )
         .await?;
     match other {
