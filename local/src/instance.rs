@@ -114,6 +114,9 @@ impl Instance {
         instance.serve_internally(internal.0);
         if let Some((listener, port)) = http {
             instance.start_triggers(&queues).await?;
+            let processes = Arc::clone(&instance.processes);
+            let stopping = instance.stopping.subscribe();
+            instance.triggers.spawn(processes.end_idle_ones(stopping));
             instance.serve_http(listener, port);
         }
         instance.project.state.announce(&instance.note)?;

@@ -9,10 +9,10 @@ mod process;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use hyper::body::Bytes;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use environment::{Surroundings, environment_of};
 pub use output::Terminal;
@@ -25,6 +25,8 @@ use process::HandOver;
 /// A new process must ask for its first event within so many milliseconds (Lambda gives 10 s to a
 /// release build on its own hardware; here a debug build shares the machine with a compiler).
 const INIT_LIMIT_MS: u64 = 60_000;
+/// A process that got no event for so long is ended.
+const KEPT_WARM: Duration = Duration::from_secs(240);
 /// Lines on their way through the pipe arrive within this time.
 const LOG_DELAY: Duration = Duration::from_millis(30);
 
@@ -100,10 +102,16 @@ pub struct Processes {
     surroundings: Surroundings,
 }
 
+/// A warm process that waits for its next event.
+struct IdleProcess {
+    process: Arc<Process>,
+    since: Instant,
+}
+
 struct Pool {
     function: Function,
     permits: Arc<Semaphore>,
-    idle: Mutex<Vec<Arc<Process>>>,
+    idle: Mutex<Vec<IdleProcess>>,
     log: Arc<FunctionLog>,
 }
 
@@ -201,7 +209,8 @@ impl Processes {
                 String::new()
             };
             if process.is_alive() {
-                lock(&pool.idle).push(process);
+                let since = Instant::now();
+                lock(&pool.idle).push(IdleProcess { process, since });
             }
             return Ok(end.outcome(request_id, log_tail));
         }
@@ -211,7 +220,7 @@ impl Processes {
         let id = new_request_id();
         let environment = environment_of(&pool.function, &self.surroundings, &id);
         let binary = &pool.function.binary;
-        let process = Process::new();
+        let process = Process::new(version_of(binary));
         lock(&self.running).insert(id.clone(), Arc::clone(&process));
         let child = match process.start_child(&id, binary, &environment, &pool.log) {
             Ok(child) => child,
@@ -227,6 +236,19 @@ impl Processes {
             lock(&processes.running).remove(&id);
         });
         Ok(process)
+    }
+
+    /// Ends processes that have been idle for long, until the instance stops.
+    pub async fn end_idle_ones(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(KEPT_WARM / 4) => {}
+                _changed = stopping.changed() => return,
+            }
+            for pool in self.pools.values() {
+                pool.end_idle(Instant::now());
+            }
+        }
     }
 
     /// Lets running invocations finish for at most `patience`, then ends every process.
@@ -252,15 +274,38 @@ impl Processes {
 }
 
 impl Pool {
+    /// The process that was used last, if its binary is still the one on the disk: after a build
+    /// the next event finds the new code.
     fn take_idle(&self) -> Option<Arc<Process>> {
+        let version = version_of(&self.function.binary);
         let mut idle = lock(&self.idle);
-        while let Some(process) = idle.pop() {
-            if process.is_alive() {
+        while let Some(IdleProcess { process, .. }) = idle.pop() {
+            if version.is_some() && process.version() != version {
+                process.end();
+            } else if process.is_alive() {
                 return Some(process);
             }
         }
         None
     }
+
+    /// Ends what has been idle for long, as Lambda does.
+    fn end_idle(&self, now: Instant) {
+        lock(&self.idle).retain(|idle| {
+            let is_needed = now.duration_since(idle.since) < KEPT_WARM;
+            if !is_needed {
+                idle.process.end();
+            }
+            is_needed
+        });
+    }
+}
+
+/// When a binary was written; `None` while a build is replacing it.
+fn version_of(binary: &Path) -> Option<SystemTime> {
+    std::fs::metadata(binary)
+        .and_then(|file| file.modified())
+        .ok()
 }
 
 /// A lock whose holder panicked still guards sound data here: each update is one assignment.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use hyper::body::Bytes;
 use tokio::process::{Child, Command};
@@ -91,12 +92,13 @@ pub struct Process {
     life: Mutex<Life>,
     end: Notify,
     tail: Arc<Tail>,
+    version: Option<SystemTime>,
 }
 
 impl Process {
     /// A process that is known by its id before its child is started, because the child asks for
-    /// its first event at once.
-    pub(super) fn new() -> Arc<Self> {
+    /// its first event at once. `version` is when its binary was written.
+    pub(super) fn new(version: Option<SystemTime>) -> Arc<Self> {
         let (mailbox, inbox) = mpsc::channel(1);
         Arc::new(Self {
             mailbox,
@@ -104,6 +106,7 @@ impl Process {
             life: Mutex::default(),
             end: Notify::new(),
             tail: Arc::default(),
+            version,
         })
     }
 
@@ -183,6 +186,11 @@ impl Process {
     /// Whether it can take an event.
     pub fn is_alive(&self) -> bool {
         lock(&self.life).ended.is_none()
+    }
+
+    /// When its binary was written.
+    pub(super) fn version(&self) -> Option<SystemTime> {
+        self.version
     }
 
     /// Ends the child; it takes no event any more.

@@ -67,6 +67,39 @@ async fn a_busy_process_ends_with_its_instance() {
 }
 
 #[tokio::test]
+async fn a_rebuilt_function_serves_the_next_event_with_its_new_code() {
+    let mut stage = Stage::empty();
+    let (_, probes) = crate::stage::binaries();
+    let binary = stage.project().join("local_probe");
+    std::fs::copy(probes.join("local_probe"), &binary).expect("copies");
+    let folder = stage.project().display().to_string();
+    stage.start_with(&["--binaries", &folder]);
+    let mut pids = BTreeSet::new();
+    for _twice in 0..2 {
+        let answer = reqwest::get(stage.url("/open/x")).await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200);
+    }
+    pids.extend(
+        stage
+            .lines("seen", "EchoFunction")
+            .iter()
+            .map(|line| line["pid"].to_string()),
+    );
+    assert_eq!(pids.len(), 1, "a warm process serves again");
+    std::fs::remove_file(&binary).expect("removes");
+    std::fs::copy(probes.join("local_probe"), &binary).expect("copies");
+    let answer = reqwest::get(stage.url("/open/x")).await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 200);
+    pids.extend(
+        stage
+            .lines("seen", "EchoFunction")
+            .iter()
+            .map(|line| line["pid"].to_string()),
+    );
+    assert_eq!(pids.len(), 2, "a new binary is a new process");
+}
+
+#[tokio::test]
 async fn ctrl_c_lets_what_runs_finish() {
     let mut stage = Stage::running();
     let bodies: Vec<Value> = (0..40).map(|n| json!({ "n": n, "do": "sleep" })).collect();

@@ -75,8 +75,13 @@ impl Stage {
 
     /// Starts an instance on the state folder.
     pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts an instance with more on its command line.
+    pub fn start_with(&mut self, arguments: &[&str]) {
         assert!(self.instance.is_none(), "an instance runs already");
-        let mut command = self.command(&["--port", "0"]);
+        let mut command = self.command(&[&["--port", "0"], arguments].concat());
         let log = std::fs::File::create(self.folder.path().join("log")).expect("a file");
         let error = log.try_clone().expect("a file");
         let mut child = command.stdout(log).stderr(error).spawn().expect("starts");
