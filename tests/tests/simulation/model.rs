@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::{Fact, Order};
 
-/// How far a coupon got, by the answers that its owner was given.
+const SAME_VISIT_MS: i64 = 30 * 60 * 1000;
+
+/// How far a coupon or voucher got, by the answers that its owner was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coupon {
+pub enum Use {
     Reserved,
     Released,
     Used,
@@ -18,10 +20,13 @@ pub struct Model {
     told: BTreeMap<usize, Told>,
     /// Accepted and living, by friend and campaign.
     living: BTreeMap<(String, bool), usize>,
-    /// By order.
-    pub coupons: BTreeMap<String, Coupon>,
-    /// Link (promoter, campaign) and visitor.
-    pub clicks: BTreeSet<(usize, bool, usize)>,
+    /// Coupons (false) and vouchers (true), by the order of their referral.
+    pub uses: BTreeMap<(String, bool), Use>,
+    /// Everything has expired by now that nobody used.
+    pub is_late: bool,
+    /// When a visitor was last counted, by link (promoter, campaign) and visitor.
+    visits: BTreeMap<(usize, bool, usize), i64>,
+    pub clicks: usize,
     pub poison: usize,
 }
 
@@ -37,10 +42,10 @@ struct Told {
 pub struct Expected {
     /// Status of its living referral.
     pub referral: Option<&'static str>,
-    /// Status of the promoter's voucher, cancelled ones apart.
-    pub voucher: Option<&'static str>,
     /// The statuses that its coupon may have, cancelled ones apart; `None`: no such coupon.
     pub coupon: Option<&'static [&'static str]>,
+    /// The same of the promoter's voucher.
+    pub voucher: Option<&'static [&'static str]>,
 }
 
 impl Model {
@@ -72,27 +77,45 @@ impl Model {
         }
     }
 
+    /// The same visitor counts once in half an hour.
+    pub fn click(&mut self, by: (usize, bool, usize), clock_ms: i64) {
+        let before = self.visits.get(&by);
+        if before.is_none_or(|before| clock_ms - before >= SAME_VISIT_MS) {
+            self.visits.insert(by, clock_ms);
+            self.clicks += 1;
+        }
+    }
+
     pub fn expects(&self, place: usize, order: &Order) -> Expected {
         let Some(told) = self.told.get(&place) else {
             return Expected {
                 referral: None,
-                voucher: None,
                 coupon: None,
+                voucher: None,
             };
         };
         let lives = told.accepted && !told.void;
         let complete = told.legs.len() == usize::from(order.legs) || order.ended == Some(true);
-        let coupon: Option<&'static [&'static str]> = match self.coupons.get(&order.id) {
-            Some(Coupon::Used) => Some(&["usado"]),
-            _ if !lives => None,
-            // A reservation ends by itself when its time is over.
-            Some(Coupon::Reserved) => Some(&["reservado", "emitido"]),
-            Some(Coupon::Released) | None => Some(&["emitido"]),
-        };
         Expected {
             referral: lives.then_some(if complete { "premiada" } else { "aceita" }),
-            voucher: (lives && complete).then_some("emitido"),
-            coupon,
+            coupon: self.status(order, false, lives),
+            voucher: self.status(order, true, lives && complete),
+        }
+    }
+
+    fn status(
+        &self,
+        order: &Order,
+        is_voucher: bool,
+        lives: bool,
+    ) -> Option<&'static [&'static str]> {
+        match self.uses.get(&(order.id.clone(), is_voucher)) {
+            Some(Use::Used) => Some(&["usado"]),
+            _ if !lives => None,
+            _ if self.is_late => Some(&["expirado"]),
+            // A reservation ends by itself when its time is over.
+            Some(Use::Reserved) => Some(&["reservado", "emitido"]),
+            Some(Use::Released) | None => Some(&["emitido"]),
         }
     }
 }

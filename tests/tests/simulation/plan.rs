@@ -52,6 +52,18 @@ pub enum Act {
 pub struct Plan {
     pub orders: Vec<Order>,
     pub acts: Vec<Act>,
+    /// The budget suffices for two referrals: then the order in which customers come counts.
+    pub is_tight: bool,
+    /// Weeks pass before the end, so that what nobody used expires.
+    pub ends_late: bool,
+}
+
+/// Friends first, then promoters.
+pub fn owner(number: usize) -> String {
+    match number.checked_sub(FRIENDS) {
+        None => friend(number),
+        Some(number) => promoter(number),
+    }
 }
 
 pub fn promoter(number: usize) -> String {
@@ -79,11 +91,16 @@ impl Plan {
             }
             acts.extend(facts.into_iter().map(|fact| Act::Tell(place, fact)));
         }
-        for _ in 0..3 + random.below(6) {
+        for _ in 0..3 + random.below(7) {
             acts.push(other_act(random));
         }
         shuffle(&mut acts, random);
-        Self { orders, acts }
+        Self {
+            orders,
+            acts,
+            is_tight: random.percent(15),
+            ends_late: random.percent(25),
+        }
     }
 }
 
@@ -106,7 +123,7 @@ fn order(place: usize, random: &mut Random) -> Order {
 }
 
 fn other_act(random: &mut Random) -> Act {
-    let whose = random.below(FRIENDS);
+    let whose = random.below(FRIENDS + PROMOTERS);
     match random.below(14) {
         0 | 1 => Act::TellAgain(random.percent(60)),
         2 => Act::Poison(random.percent(50)),
