@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
@@ -15,8 +16,10 @@ use crate::tools::apt_install;
 const INSTALL_DB_LIMIT: Duration = Duration::from_secs(90);
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Starts MariaDB with its data in `folder`.
+/// Starts MariaDB with its data in memory where there is room, else in `folder`.
 pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
+    let memory = memory_folder().await;
+    let folder = memory.as_ref().map_or(folder, TempDir::path);
     if output_of("mariadbd", &["--version"]).await.is_none() {
         apt_install("mariadb-server").await?;
     }
@@ -65,8 +68,25 @@ pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
     Ok(Part::Took {
         version: short_version(&version),
         url: format!("mysql://root@127.0.0.1:{port}"),
-        _server: Some(Server(running)),
+        _server: Some(Server {
+            running,
+            folder: memory,
+        }),
     })
+}
+
+/// A folder in memory: the settings stay those of full durability, and the thousands of tables
+/// that tests make and drop do not wait for a disk.
+async fn memory_folder() -> Option<TempDir> {
+    const MEMORY: &str = "/dev/shm";
+    const ENOUGH_KIB: u64 = 4 * 1024 * 1024;
+    let table = output_of("df", &["-kP", MEMORY]).await?;
+    let free = table.lines().nth(1)?.split_whitespace().nth(3)?;
+    let enough = free.parse::<u64>().ok()? >= ENOUGH_KIB;
+    let folder = tempfile::Builder::new()
+        .prefix("feira-mariadb-")
+        .tempdir_in(MEMORY);
+    folder.ok().filter(|_| enough)
 }
 
 /// `mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for …` → `10.11.19-MariaDB-0+deb12u1`.

@@ -3,12 +3,19 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
+use tempfile::TempDir;
+
 use crate::failure::{Failure, Outcome};
 use crate::process::Running;
 use crate::{mariadb, ministack};
 
-/// A server that ends with the run.
-pub(crate) struct Server(#[expect(dead_code, reason = "held for its drop")] pub(crate) Running);
+/// A server that ends with the run, and then the folder of its data where that is elsewhere.
+pub(crate) struct Server {
+    #[expect(dead_code, reason = "held for its drop, before the folder's")]
+    pub(crate) running: Running,
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) folder: Option<TempDir>,
+}
 
 /// One real part, there or not.
 pub(crate) enum Part {
