@@ -9,10 +9,7 @@ use cold_start::SqlParts;
 async fn main() -> ExitCode {
     lambda_kit::schedule::run("anchor-audit", async || {
         let parts = SqlParts::open(&[]).await?;
-        Ok((
-            parts.announcer(),
-            AnchorAudit::new(parts.store, lambda_kit::clock::now),
-        ))
+        Ok(((), AnchorAudit::new(parts.store, lambda_kit::clock::now)))
     })
     .await
 }
