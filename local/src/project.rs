@@ -139,7 +139,10 @@ impl Project {
         let now = UtcMillis::new(Timestamp::now().as_millisecond());
         let now = now.or_mend(|| "this machine's clock is wrong".to_owned())?;
         let applied = sql_store::migrate::migrate(&store, now).await;
-        applied.or_mend(|| format!("{} cannot be migrated", self.database_name()))
+        applied.or_mend(|| {
+            let name = self.database_name();
+            format!("{name} cannot be migrated (is it up, and is DATABASE_URL_LOCAL right?)")
+        })
     }
 
     /// What database 1 is called at the terminal; a MySQL URL's password is never shown.

@@ -54,13 +54,15 @@ pub async fn load(
         }
     };
     let mut file = state.path().join(".env");
+    let mut to_mend = file.clone();
     let mut text = generated;
     if let Some(project) = project {
         // Alone first, so that a broken line is named by its own number.
-        secrets_of(project_dotenv, state, None, &[]).await?;
+        secrets_of(project_dotenv, project_dotenv, state, None, &[]).await?;
         // Of two lines with the same name the later one counts.
         text = format!("{text}\n{project}\n");
         file = state.path().join(".env.merged");
+        to_mend = project_dotenv.to_owned();
         write_private(&file, &text).or_mend(|| format!("{} cannot be written", file.display()))?;
     }
     let needs = [
@@ -69,7 +71,8 @@ pub async fn load(
         Need::Required(keys::PSEUDONYM_KEY),
         Need::Required(keys::DEAD_LETTER_KEY),
     ];
-    let secrets = secrets_of(&file, state, database_override.as_deref(), &needs).await?;
+    let database = database_override.as_deref();
+    let secrets = secrets_of(&file, &to_mend, state, database, &needs).await?;
     let database = secrets
         .database()
         .or_mend(|| "settings".to_owned())?
@@ -83,8 +86,10 @@ pub async fn load(
     })
 }
 
+/// Reads `file`; a sentence about it names `to_mend`, where the person wrote the line.
 async fn secrets_of(
     file: &Path,
+    to_mend: &Path,
     state: &StateDir,
     database: Option<&str>,
     needs: &[Need],
@@ -99,7 +104,7 @@ async fn secrets_of(
         ("FEIRA_STATE_DIR", state_text.as_str()),
         (keys::DATABASE_URL_LOCAL.name, database.unwrap_or_default()),
     ]);
-    let what = || format!("the settings in {} must be mended", file.display());
+    let what = || format!("the settings in {} must be mended", to_mend.display());
     Secrets::load(&process, Source::Dotenv, needs)
         .await
         .or_mend(what)
