@@ -4,6 +4,10 @@ use crate::identity::CustomerId;
 use crate::personal::{Cpf, Email, PersonName, Phone, Region};
 use crate::time::UtcMillis;
 
+/// A record with a lower offset that is later by this much is of a topic made anew, whose offsets
+/// began again. What Kafka repeats keeps its time, and what follows it is repeated too.
+const TOPIC_AGE_MS: i64 = 86_400_000;
+
 /// What the company's system says of a customer. What it does not say is not kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
@@ -91,7 +95,7 @@ impl News {
 impl Place {
     fn is_after(self, other: Self) -> bool {
         if self.partition == other.partition {
-            self.offset > other.offset
+            self.offset > other.offset || self.recorded > other.recorded.plus_millis(TOPIC_AGE_MS)
         } else {
             self.recorded > other.recorded
         }
@@ -166,6 +170,26 @@ mod tests {
         let gone = news(None, 9, None).applied(None, NOW).unwrap();
         assert!(news(None, 8, some()).applied(Some(&gone), NOW).is_none());
         assert!(news(None, 10, some()).applied(Some(&gone), NOW).is_some());
+    }
+
+    #[test]
+    fn a_topic_made_anew_goes_on_with_lower_offsets() {
+        let kept = news(None, 7, some()).applied(None, NOW).unwrap();
+        let later = |days| Place {
+            partition: 0,
+            offset: 0,
+            recorded: NOW.plus_days(days),
+        };
+        let within_a_day = News {
+            place: later(1),
+            ..news(None, 0, None)
+        };
+        let anew = News {
+            place: later(2),
+            ..news(None, 0, None)
+        };
+        assert!(!within_a_day.supersedes(&kept));
+        assert!(anew.supersedes(&kept));
     }
 
     #[test]
