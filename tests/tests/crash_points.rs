@@ -1,9 +1,15 @@
 //! A process is killed before and after each statement and each send; then everything is delivered
 //! again, twice and in another order: effects stay exactly once and nothing is lost.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use std::{
     collections::BTreeSet, ops::Range, os::unix::process::ExitStatusExt, path::Path,
-    process::Command, sync::Arc,
+    process::Command,
 };
 
 use bundle_tests::faults::{

@@ -1,4 +1,9 @@
 //! Jobs of several pages: killed at each commit they go on where they stopped, and count right.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use bundle_tests::faults::{
     cutter::Cut,

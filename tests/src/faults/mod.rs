@@ -1,8 +1,9 @@
 //! A small shop whose functions can be killed at any point: the real handlers, the real store and
 //! the embedded queue, driven by the events that AWS would hand them (docs/adr/0051).
 #![expect(
-    clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "a test that cannot have its part must stop with a sentence, not go on"
 )]
 

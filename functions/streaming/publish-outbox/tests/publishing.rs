@@ -1,4 +1,8 @@
 //! From the outbox to embedded queues, on every database that there is.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use std::cell::Cell;
 
