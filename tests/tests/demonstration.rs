@@ -1,5 +1,11 @@
 //! The demonstration through the real program: right figures, the same ones the second time, and no
 //! personal value of the run anywhere but in database 1 and the topic that brought it.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -71,7 +77,7 @@ fn right_figures(folder: &Path) -> Value {
             && order["itens"]
                 .as_array()
                 .is_some_and(|items| !items.is_empty())
-            && places[order["id_cliente"].as_str().unwrap()] % 10 != 0
+            && !places[order["id_cliente"].as_str().unwrap()].is_multiple_of(10)
     });
     orders.sort_by_key(|order| order["aprovado_em"].as_str().unwrap().to_owned());
     let delivered: BTreeSet<String> = lines(folder, "entregas.ndjson")

@@ -1,4 +1,10 @@
 //! The deployment: template.yaml on ministack with the binaries of the workspace's build.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -68,10 +68,10 @@ pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
     Ok(Part::Took {
         version: short_version(&version),
         url: format!("mysql://root@127.0.0.1:{port}"),
-        _server: Some(Server {
+        _server: Some(Box::new(Server {
             running,
             folder: memory,
-        }),
+        })),
     })
 }
 

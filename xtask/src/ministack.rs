@@ -54,9 +54,9 @@ pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
     Ok(Part::Took {
         version,
         url: format!("http://127.0.0.1:{port}"),
-        _server: Some(Server {
+        _server: Some(Box::new(Server {
             running,
             folder: None,
-        }),
+        })),
     })
 }

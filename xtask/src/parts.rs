@@ -23,7 +23,7 @@ pub(crate) enum Part {
     Took {
         version: String,
         url: String,
-        _server: Option<Server>,
+        _server: Option<Box<Server>>,
     },
     /// It could not be had; the reason is a sentence.
     Missing { why: String },

@@ -5,6 +5,7 @@
 //! the embedded one alone, so that `cargo test` passes on a machine that has nothing else.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "a test that cannot have its part must stop with a sentence, not go on"
 )]
