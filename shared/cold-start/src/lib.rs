@@ -6,6 +6,7 @@
 mod aftercare;
 mod parts;
 mod problems;
+pub mod scheduled_job;
 
 pub use aftercare::Announcer;
 pub use parts::{Consumer, SqlParts, open_queues};

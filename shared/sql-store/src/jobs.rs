@@ -48,6 +48,46 @@ pub enum JobError {
     Store(#[from] StoreError),
 }
 
+/// Why a job's run did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ledger or the store.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// A system outside did not answer; a stable code.
+    #[error("a system outside failed: {0}")]
+    Outside(&'static str),
+    /// The time of this attempt is over; the next one goes on.
+    #[error("out of time: the next attempt goes on")]
+    OutOfTime,
+}
+
+impl From<StoreError> for RunError {
+    fn from(error: StoreError) -> Self {
+        Self::Job(JobError::Store(error))
+    }
+}
+
+impl RunError {
+    /// A stable code for the ledger.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Job(JobError::NotStarted(_)) => "not_started",
+            Self::Job(JobError::LostLease) => "lost_lease",
+            Self::Job(JobError::Store(_)) => "store_failed",
+            Self::Outside(code) => code,
+            Self::OutOfTime => "out_of_time",
+        }
+    }
+}
+
+/// Whether a job has time for one more batch; what is left resumes with the next attempt.
+pub trait TimeLeft {
+    /// The time now; `None` when there is no time for another batch.
+    fn now(&self) -> Option<UtcMillis>;
+}
+
 /// A row of the history.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
 pub struct LedgerRow {
@@ -151,6 +191,36 @@ pub async fn start(
             })
         })
         .await
+}
+
+/// Claims the run, does `work` and notes in the ledger how it ended. `work` answers when it
+/// finished.
+///
+/// # Errors
+/// When the run may not start, or `work` failed: the next attempt resumes where it stopped.
+pub async fn run(
+    store: &Store,
+    job: &Job,
+    date: Day,
+    again: bool,
+    clock: &impl TimeLeft,
+    work: impl AsyncFnOnce(&mut JobRun) -> Result<UtcMillis, RunError>,
+) -> Result<Counts, RunError> {
+    let started = clock.now().ok_or(RunError::OutOfTime)?;
+    let mut run = start(store, job, date, again, started).await?;
+    match work(&mut run).await {
+        Ok(finished) => {
+            run.finish(store, finished).await?;
+            Ok(run.counts)
+        }
+        Err(error) => {
+            if !matches!(error, RunError::Job(JobError::LostLease)) {
+                let now = clock.now().unwrap_or(started);
+                run.fail(store, error.code(), now).await?;
+            }
+            Err(error)
+        }
+    }
 }
 
 async fn refuse_paused_and_waiting(tx: &Tx, job: &Job, date: Day) -> Result<(), JobError> {

@@ -4,23 +4,16 @@ mod company_system;
 
 pub use company_system::{BadSettings, CompanySystem};
 
-use contracts::jobs::{JobReport, not_started};
-use domain::{
-    identity::OrderId,
-    jobs::{MGM_CREATE_PROMOTER_VOUCHER, NotStarted},
-    time::UtcMillis,
-};
+use cold_start::scheduled_job::{UntilDeadline, report};
+use contracts::jobs::JobReport;
+use domain::{identity::OrderId, jobs::MGM_CREATE_PROMOTER_VOUCHER, time::UtcMillis};
 use lambda_kit::{
     Invocation, InvocationFailed, metrics,
     schedule::{Handler, ScheduledRun},
 };
 use sql_store::{
     Store,
-    jobs::{Counts, JobError},
-    mgm::sweep::{
-        AtTheirEnd, CompletedTrips, EndedTrip, NotTold, SweepError, TimeLeft,
-        create_promoter_vouchers,
-    },
+    mgm::sweep::{AtTheirEnd, CompletedTrips, EndedTrip, NotTold, create_promoter_vouchers},
 };
 
 /// Time kept for the page at hand and for ending an attempt, in milliseconds.
@@ -50,19 +43,6 @@ pub struct CreatePromoterVouchers {
     clock: fn() -> UtcMillis,
 }
 
-/// No page begins shortly before Lambda ends the process.
-struct UntilDeadline {
-    clock: fn() -> UtcMillis,
-    deadline: UtcMillis,
-}
-
-impl TimeLeft for UntilDeadline {
-    fn now(&self) -> Option<UtcMillis> {
-        let now = (self.clock)();
-        (now.plus_millis(RESERVE_MS) < self.deadline).then_some(now)
-    }
-}
-
 impl CreatePromoterVouchers {
     /// `clock` tells how much time is left.
     #[must_use]
@@ -83,36 +63,14 @@ impl Handler for CreatePromoterVouchers {
         run: ScheduledRun,
         invocation: &Invocation,
     ) -> Result<JobReport, InvocationFailed> {
-        let clock = UntilDeadline {
-            clock: self.clock,
-            deadline: invocation.deadline,
-        };
-        let report = |situacao, contagens| JobReport {
-            job: MGM_CREATE_PROMOTER_VOUCHER.name,
-            data: run.date.to_string(),
-            situacao,
-            contagens,
-        };
+        let clock = UntilDeadline::of(invocation, self.clock, RESERVE_MS);
         let (store, trips) = (&self.store, &self.confirmation);
-        match create_promoter_vouchers(store, trips, run.date, run.again, &clock).await {
-            Ok(counts) => {
-                metrics::count(
-                    "VouchersIssued",
-                    counts.get("vouchers").copied().unwrap_or(0),
-                );
-                tracing::info!(date = %run.date, ?counts, "job done");
-                Ok(report("feito", counts))
-            }
-            Err(SweepError::Job(JobError::NotStarted(
-                reason @ (NotStarted::AlreadyDone | NotStarted::Running | NotStarted::Paused),
-            ))) => {
-                tracing::info!(date = %run.date, %reason, "job not started");
-                Ok(report(not_started(reason), Counts::new()))
-            }
-            Err(error) => {
-                metrics::count("JobFailed", 1);
-                Err(InvocationFailed::new(error.code()))
-            }
-        }
+        let outcome = create_promoter_vouchers(store, trips, run.date, run.again, &clock).await;
+        let issued = outcome
+            .as_ref()
+            .ok()
+            .and_then(|counts| counts.get("vouchers"));
+        metrics::count("VouchersIssued", issued.copied().unwrap_or(0));
+        report(&MGM_CREATE_PROMOTER_VOUCHER, run, outcome)
     }
 }

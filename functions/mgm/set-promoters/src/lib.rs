@@ -1,13 +1,13 @@
 //! The job mgm_set_promoters: promoters of all eligible customers, by logical date.
 
-use contracts::jobs::{JobReport, not_started};
-use domain::jobs::{MGM_SET_PROMOTERS, NotStarted};
+use cold_start::scheduled_job::{UntilDeadline, report};
+use contracts::jobs::JobReport;
+use domain::jobs::MGM_SET_PROMOTERS;
 use domain::time::UtcMillis;
 use lambda_kit::schedule::{Handler, ScheduledRun};
-use lambda_kit::{Invocation, InvocationFailed, metrics};
+use lambda_kit::{Invocation, InvocationFailed};
 use sql_store::Store;
-use sql_store::jobs::{Counts, JobError};
-use sql_store::mgm::promoters::{self, SetPromotersError, TimeLeft};
+use sql_store::mgm::promoters::set_promoters;
 
 /// Time kept for ending an attempt, in milliseconds.
 const RESERVE_MS: i64 = 5_000;
@@ -16,19 +16,6 @@ const RESERVE_MS: i64 = 5_000;
 pub struct SetPromoters {
     store: Store,
     clock: fn() -> UtcMillis,
-}
-
-/// No batch begins shortly before Lambda ends the process.
-struct UntilDeadline {
-    clock: fn() -> UtcMillis,
-    deadline: UtcMillis,
-}
-
-impl TimeLeft for UntilDeadline {
-    fn now(&self) -> Option<UtcMillis> {
-        let now = (self.clock)();
-        (now.plus_millis(RESERVE_MS) < self.deadline).then_some(now)
-    }
 }
 
 impl SetPromoters {
@@ -47,31 +34,8 @@ impl Handler for SetPromoters {
         run: ScheduledRun,
         invocation: &Invocation,
     ) -> Result<JobReport, InvocationFailed> {
-        let clock = UntilDeadline {
-            clock: self.clock,
-            deadline: invocation.deadline,
-        };
-        let report = |situacao, contagens| JobReport {
-            job: MGM_SET_PROMOTERS.name,
-            data: run.date.to_string(),
-            situacao,
-            contagens,
-        };
-        match promoters::set_promoters(&self.store, run.date, run.again, &clock).await {
-            Ok(counts) => {
-                tracing::info!(date = %run.date, ?counts, "job done");
-                Ok(report("feito", counts))
-            }
-            Err(SetPromotersError::Job(JobError::NotStarted(
-                reason @ (NotStarted::AlreadyDone | NotStarted::Running | NotStarted::Paused),
-            ))) => {
-                tracing::info!(date = %run.date, %reason, "job not started");
-                Ok(report(not_started(reason), Counts::new()))
-            }
-            Err(error) => {
-                metrics::count("JobFailed", 1);
-                Err(InvocationFailed::new(error.code()))
-            }
-        }
+        let clock = UntilDeadline::of(invocation, self.clock, RESERVE_MS);
+        let outcome = set_promoters(&self.store, run.date, run.again, &clock).await;
+        report(&MGM_SET_PROMOTERS, run, outcome)
     }
 }

@@ -5,7 +5,7 @@ mod verify;
 
 use domain::mgm::audit::Entry;
 
-pub use anchor::{AnchorError, anchor_days};
+pub use anchor::anchor_days;
 pub use verify::{BrokenLink, Place, Verdict, verify};
 
 use crate::{StoreError, Tx, placeholders, values};

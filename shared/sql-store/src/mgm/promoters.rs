@@ -8,7 +8,7 @@ use domain::mgm::promoter::{Promoter, Standing};
 use domain::time::{Day, UtcMillis};
 use sea_orm::FromQueryResult;
 
-use crate::jobs::{self, Counts, JobError, JobRun};
+use crate::jobs::{self, Counts, JobError, JobRun, RunError, TimeLeft};
 use crate::mgm::campaigns;
 use crate::{Store, StoreError, Tx, placeholders, values};
 
@@ -144,12 +144,6 @@ pub async fn insert(
     Ok(promoters)
 }
 
-/// Whether the job has time for one more batch; what is left resumes with the next attempt.
-pub trait TimeLeft {
-    /// The time now; `None` when there is no time for another batch.
-    fn now(&self) -> Option<UtcMillis>;
-}
-
 /// Makes promoters of all customers who are eligible at the end of `date`, in every campaign that
 /// is active and open on that day. In batches, each with its place in the ledger, so that another
 /// attempt goes on where this one stopped; a second run for the date finds nothing left to do.
@@ -161,60 +155,19 @@ pub async fn set_promoters(
     date: Day,
     again: bool,
     clock: &impl TimeLeft,
-) -> Result<Counts, SetPromotersError> {
-    let started = clock.now().ok_or(SetPromotersError::OutOfTime)?;
-    let mut run = jobs::start(store, &MGM_SET_PROMOTERS, date, again, started).await?;
-    match work(store, &mut run, clock).await {
-        Ok(finished) => {
-            run.finish(store, finished).await?;
-            Ok(run.counts)
-        }
-        Err(error) => {
-            let code = error.code();
-            if !matches!(error, SetPromotersError::Job(JobError::LostLease)) {
-                run.fail(store, code, clock.now().unwrap_or(started))
-                    .await?;
-            }
-            Err(error)
-        }
-    }
-}
-
-/// Why the job did not end well.
-#[derive(Debug, thiserror::Error)]
-pub enum SetPromotersError {
-    /// The ledger or the store.
-    #[error(transparent)]
-    Job(#[from] JobError),
-    /// The time of this attempt is over; the next one goes on.
-    #[error("out of time: the next attempt goes on")]
-    OutOfTime,
-}
-
-impl From<StoreError> for SetPromotersError {
-    fn from(error: StoreError) -> Self {
-        Self::Job(JobError::Store(error))
-    }
-}
-
-impl SetPromotersError {
-    /// A stable code for the ledger.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Job(JobError::NotStarted(_)) => "not_started",
-            Self::Job(JobError::LostLease) => "lost_lease",
-            Self::Job(JobError::Store(_)) => "store_failed",
-            Self::OutOfTime => "out_of_time",
-        }
-    }
+) -> Result<Counts, RunError> {
+    let job = &MGM_SET_PROMOTERS;
+    jobs::run(store, job, date, again, clock, async |run| {
+        work(store, run, clock).await
+    })
+    .await
 }
 
 async fn work(
     store: &Store,
     run: &mut JobRun,
     clock: &impl TimeLeft,
-) -> Result<UtcMillis, SetPromotersError> {
+) -> Result<UtcMillis, RunError> {
     let (first, mut after) = match run.resume_after.clone() {
         Some(place) => {
             let (campaign, customer) = place
@@ -224,7 +177,7 @@ async fn work(
         }
         None => (String::new(), String::new()),
     };
-    let mut now = clock.now().ok_or(SetPromotersError::OutOfTime)?;
+    let mut now = clock.now().ok_or(RunError::OutOfTime)?;
     for campaign in open_campaigns(store, run.date, &first).await? {
         if campaign.id().as_str() != first {
             after.clear();
@@ -232,7 +185,7 @@ async fn work(
         run.count("campanhas", i64::from(after.is_empty()));
         while let Some(last) = set_batch(store, run, &campaign, &after, now).await? {
             after = last;
-            now = clock.now().ok_or(SetPromotersError::OutOfTime)?;
+            now = clock.now().ok_or(RunError::OutOfTime)?;
         }
     }
     Ok(now)

@@ -12,10 +12,9 @@ use domain::{
     time::{Day, UtcMillis},
 };
 
-pub use super::promoters::TimeLeft;
 use crate::{
     Store, StoreError,
-    jobs::{self, Counts, JobError, JobRun},
+    jobs::{self, Counts, JobRun, RunError, TimeLeft},
 };
 pub use pages::{PAGE, due_rewards, ended_trips, expire_page, settle_page, waiting_completions};
 
@@ -63,37 +62,9 @@ impl CompletedTrips for AtTheirEnd {
     }
 }
 
-/// Why the job did not end well.
-#[derive(Debug, thiserror::Error)]
-pub enum SweepError {
-    /// The ledger or the store.
-    #[error(transparent)]
-    Job(#[from] JobError),
-    /// Which trips are completed was not told.
-    #[error(transparent)]
-    NotTold(#[from] NotTold),
-    /// The time of this attempt is over; the next one goes on.
-    #[error("out of time: the next attempt goes on")]
-    OutOfTime,
-}
-
-impl From<StoreError> for SweepError {
-    fn from(error: StoreError) -> Self {
-        Self::Job(JobError::Store(error))
-    }
-}
-
-impl SweepError {
-    /// A stable code for the ledger.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Job(JobError::NotStarted(_)) => "not_started",
-            Self::Job(JobError::LostLease) => "lost_lease",
-            Self::Job(JobError::Store(_)) => "store_failed",
-            Self::NotTold(not_told) => not_told.code,
-            Self::OutOfTime => "out_of_time",
-        }
+impl From<NotTold> for RunError {
+    fn from(not_told: NotTold) -> Self {
+        Self::Outside(not_told.code)
     }
 }
 
@@ -109,22 +80,10 @@ pub async fn create_promoter_vouchers(
     date: Day,
     again: bool,
     clock: &impl TimeLeft,
-) -> Result<Counts, SweepError> {
-    let started = clock.now().ok_or(SweepError::OutOfTime)?;
-    let mut run = jobs::start(store, &MGM_CREATE_PROMOTER_VOUCHER, date, again, started).await?;
-    match work(store, trips, &mut run, clock).await {
-        Ok(finished) => {
-            run.finish(store, finished).await?;
-            Ok(run.counts)
-        }
-        Err(error) => {
-            if !matches!(error, SweepError::Job(JobError::LostLease)) {
-                run.fail(store, error.code(), clock.now().unwrap_or(started))
-                    .await?;
-            }
-            Err(error)
-        }
-    }
+) -> Result<Counts, RunError> {
+    let job = &MGM_CREATE_PROMOTER_VOUCHER;
+    let work = async |run: &mut JobRun| work(store, trips, run, clock).await;
+    jobs::run(store, job, date, again, clock, work).await
 }
 
 /// Where a run stands. What depends on the company's system comes last, so that nothing else waits
@@ -180,11 +139,11 @@ async fn work(
     trips: &impl CompletedTrips,
     run: &mut JobRun,
     clock: &impl TimeLeft,
-) -> Result<UtcMillis, SweepError> {
+) -> Result<UtcMillis, RunError> {
     let place = Place::parse(run.resume_after.as_deref());
     let mut place = place.ok_or(StoreError::Broken("job_runs.resume_after"))?;
     loop {
-        let now = clock.now().ok_or(SweepError::OutOfTime)?;
+        let now = clock.now().ok_or(RunError::OutOfTime)?;
         match step(store, trips, run, place, now).await? {
             Some(next) => place = next,
             None => return Ok(now),
@@ -199,7 +158,7 @@ async fn step(
     run: &mut JobRun,
     place: Place,
     now: UtcMillis,
-) -> Result<Option<Place>, SweepError> {
+) -> Result<Option<Place>, RunError> {
     let by = now.min(run.date.end());
     match place {
         Place::Waiting(after) => {
@@ -242,7 +201,7 @@ async fn settle_listed(
     orders: &[String],
     place: fn(String) -> Place,
     now: UtcMillis,
-) -> Result<Option<Place>, SweepError> {
+) -> Result<Option<Place>, RunError> {
     let Some(last) = orders.last() else {
         return Ok(None);
     };

@@ -5,10 +5,10 @@ use std::cell::Cell;
 use domain::jobs::NotStarted;
 use domain::mgm::campaign::{Amendment, CampaignStatus, Proposal};
 use domain::time::UtcMillis;
-use sql_store::jobs::JobError;
+use sql_store::jobs::{JobError, RunError, TimeLeft};
 use sql_store::mgm::campaigns::change_campaign;
 use sql_store::mgm::links::{create_link, my_links};
-use sql_store::mgm::promoters::{SetPromotersError, TimeLeft, set_promoters};
+use sql_store::mgm::promoters::set_promoters;
 
 use crate::scene::{NOW, Scene, customer, proposal, time};
 
@@ -49,7 +49,7 @@ async fn the_job_resumes_where_it_stopped_and_finds_nothing_the_second_time() {
         };
         // Start, work and two batches: then the time is over.
         let stopped = run(false, 3).await.unwrap_err();
-        assert!(matches!(stopped, SetPromotersError::OutOfTime), "{stopped}");
+        assert!(matches!(stopped, RunError::OutOfTime), "{stopped}");
         assert_eq!(scene.promoters(&first).await, 1_000, "{}", scene.label());
         let counts = run(false, 100).await.unwrap();
         assert_eq!(counts.get("promotores"), Some(&2_400));
@@ -59,7 +59,7 @@ async fn the_job_resumes_where_it_stopped_and_finds_nothing_the_second_time() {
         );
         assert_eq!(scene.promoters(&paused).await, 0);
         let refused = run(false, 100).await.unwrap_err();
-        let done = SetPromotersError::Job(JobError::NotStarted(NotStarted::AlreadyDone));
+        let done = RunError::Job(JobError::NotStarted(NotStarted::AlreadyDone));
         assert_eq!(refused.to_string(), done.to_string());
         let again = run(true, 100).await.unwrap();
         assert_eq!(again.get("promotores"), None);

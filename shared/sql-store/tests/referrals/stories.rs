@@ -9,11 +9,10 @@ use domain::{
 };
 use sql_store::{
     Value,
-    jobs::JobError,
+    jobs::{JobError, RunError, TimeLeft},
     mgm::{
-        audit::{AnchorError, Place, Verdict, anchor_days, verify},
+        audit::{Place, Verdict, anchor_days, verify},
         funnel::by_cohort,
-        promoters::TimeLeft,
         trace::{Filter, referrals, trace},
     },
     values,
@@ -230,7 +229,7 @@ async fn ended_days_are_anchored_once_and_without_a_gap() {
         );
         let done = run(today.day(), false, today).await.unwrap_err();
         let reason = JobError::NotStarted(NotStarted::AlreadyDone);
-        assert_eq!(done.to_string(), AnchorError::Job(reason).to_string());
+        assert_eq!(done.to_string(), RunError::Job(reason).to_string());
         assert_eq!(
             run(today.day(), true, today).await.unwrap()["dias_ancorados"],
             0

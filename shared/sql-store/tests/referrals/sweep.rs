@@ -7,10 +7,10 @@ use domain::{
     time::UtcMillis,
 };
 use sql_store::{
-    jobs::{self, Counts, JobError, JobRun},
+    jobs::{self, Counts, JobError, JobRun, TimeLeft},
     mgm::sweep::{
-        AtTheirEnd, CompletedTrips, EndedTrip, NotTold, TimeLeft, create_promoter_vouchers,
-        due_rewards, ended_trips, expire_page, settle_page, waiting_completions,
+        AtTheirEnd, CompletedTrips, EndedTrip, NotTold, create_promoter_vouchers, due_rewards,
+        ended_trips, expire_page, settle_page, waiting_completions,
     },
     values,
 };

@@ -10,8 +10,7 @@ use sea_orm::FromQueryResult;
 
 use crate::{
     Store, StoreError, Tx,
-    jobs::{self, Counts, JobError, JobRun},
-    mgm::promoters::TimeLeft,
+    jobs::{self, Counts, JobRun, RunError, TimeLeft},
     values,
 };
 
@@ -20,36 +19,6 @@ use crate::{
 const SETTLING_MS: i64 = 20 * 60 * 1_000;
 /// Links read at once; a day's heads are hashed as they come, not kept.
 const LINKS_AT_ONCE: u32 = 20_000;
-
-/// Why the job did not end well.
-#[derive(Debug, thiserror::Error)]
-pub enum AnchorError {
-    /// The ledger or the store.
-    #[error(transparent)]
-    Job(#[from] JobError),
-    /// The time of this attempt is over; the next one goes on.
-    #[error("out of time: the next attempt goes on")]
-    OutOfTime,
-}
-
-impl From<StoreError> for AnchorError {
-    fn from(error: StoreError) -> Self {
-        Self::Job(JobError::Store(error))
-    }
-}
-
-impl AnchorError {
-    /// A stable code for the ledger.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Job(JobError::NotStarted(_)) => "not_started",
-            Self::Job(JobError::LostLease) => "lost_lease",
-            Self::Job(JobError::Store(_)) => "store_failed",
-            Self::OutOfTime => "out_of_time",
-        }
-    }
-}
 
 #[derive(FromQueryResult)]
 pub(super) struct AnchorRow {
@@ -82,34 +51,24 @@ pub async fn anchor_days(
     date: Day,
     again: bool,
     clock: &impl TimeLeft,
-) -> Result<Counts, AnchorError> {
-    let started = clock.now().ok_or(AnchorError::OutOfTime)?;
-    let mut run = jobs::start(store, &MGM_ANCHOR_AUDIT, date, again, started).await?;
-    match work(store, &mut run, clock).await {
-        Ok(finished) => {
-            run.finish(store, finished).await?;
-            Ok(run.counts)
-        }
-        Err(error) => {
-            if !matches!(error, AnchorError::Job(JobError::LostLease)) {
-                let now = clock.now().unwrap_or(started);
-                run.fail(store, error.code(), now).await?;
-            }
-            Err(error)
-        }
-    }
+) -> Result<Counts, RunError> {
+    let job = &MGM_ANCHOR_AUDIT;
+    jobs::run(store, job, date, again, clock, async |run| {
+        work(store, run, clock).await
+    })
+    .await
 }
 
 async fn work(
     store: &Store,
     run: &mut JobRun,
     clock: &impl TimeLeft,
-) -> Result<UtcMillis, AnchorError> {
+) -> Result<UtcMillis, RunError> {
     for count in ["dias_ancorados", "cadeias"] {
         run.count(count, 0);
     }
     loop {
-        let now = clock.now().ok_or(AnchorError::OutOfTime)?;
+        let now = clock.now().ok_or(RunError::OutOfTime)?;
         match anchor_next(store, run, now).await? {
             Some(heads) => {
                 run.count("dias_ancorados", 1);
@@ -121,11 +80,7 @@ async fn work(
 }
 
 /// Anchors the next day; `None` when all days before the run's date are anchored.
-async fn anchor_next(
-    store: &Store,
-    run: &JobRun,
-    now: UtcMillis,
-) -> Result<Option<i64>, AnchorError> {
+async fn anchor_next(store: &Store, run: &JobRun, now: UtcMillis) -> Result<Option<i64>, RunError> {
     store
         .transact(async |tx: &Tx| {
             let last = last_anchor(tx).await?;

@@ -1,0 +1,74 @@
+//! Scheduled functions over the job ledger: the one place where a run becomes its report, or the
+//! failure that Lambda retries.
+
+use contracts::jobs::{JobReport, not_started};
+use domain::{
+    jobs::{Job, NotStarted},
+    time::UtcMillis,
+};
+use lambda_kit::{Invocation, InvocationFailed, metrics, schedule::ScheduledRun};
+use sql_store::jobs::{Counts, JobError, RunError, TimeLeft};
+
+/// No batch begins shortly before Lambda ends the process.
+#[derive(Debug, Clone, Copy)]
+pub struct UntilDeadline {
+    /// Where the time comes from.
+    pub clock: fn() -> UtcMillis,
+    /// When Lambda ends the process.
+    pub deadline: UtcMillis,
+    /// Time kept for the batch at hand and for ending the attempt, in milliseconds.
+    pub reserve_ms: i64,
+}
+
+impl UntilDeadline {
+    /// Until the invocation's deadline.
+    #[must_use]
+    pub const fn of(invocation: &Invocation, clock: fn() -> UtcMillis, reserve_ms: i64) -> Self {
+        Self {
+            clock,
+            deadline: invocation.deadline,
+            reserve_ms,
+        }
+    }
+}
+
+impl TimeLeft for UntilDeadline {
+    fn now(&self) -> Option<UtcMillis> {
+        let now = (self.clock)();
+        (now.plus_millis(self.reserve_ms) < self.deadline).then_some(now)
+    }
+}
+
+/// What a run tells the operator. A run that another one or an operator holds back is no failure;
+/// one that waits for another job is, so that the schedule tries again.
+///
+/// # Errors
+/// With the ledger's code.
+pub fn report(
+    job: &Job,
+    run: ScheduledRun,
+    outcome: Result<Counts, RunError>,
+) -> Result<JobReport, InvocationFailed> {
+    let report = |situacao, contagens| JobReport {
+        job: job.name,
+        data: run.date.to_string(),
+        situacao,
+        contagens,
+    };
+    match outcome {
+        Ok(counts) => {
+            tracing::info!(job = job.name, date = %run.date, ?counts, "job done");
+            Ok(report("feito", counts))
+        }
+        Err(RunError::Job(JobError::NotStarted(
+            reason @ (NotStarted::AlreadyDone | NotStarted::Running | NotStarted::Paused),
+        ))) => {
+            tracing::info!(job = job.name, date = %run.date, %reason, "job not started");
+            Ok(report(not_started(reason), Counts::new()))
+        }
+        Err(error) => {
+            metrics::count("JobFailed", 1);
+            Err(InvocationFailed::new(error.code()))
+        }
+    }
+}
