@@ -101,7 +101,7 @@ impl AccessToken {
     pub(crate) fn into_claims(self) -> Claims {
         Claims::from([
             ("sub".to_owned(), self.sub),
-            ("scopes".to_owned(), self.scope),
+            ("scope".to_owned(), self.scope),
             ("client_id".to_owned(), self.client_id),
             ("jti".to_owned(), self.jti),
         ])

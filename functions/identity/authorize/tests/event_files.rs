@@ -125,16 +125,16 @@ fn accepted_events_pass_with_the_claims_that_functions_need() {
     assert_eq!(
         answered("accepted-customer-es256"),
         json!({"isAuthorized": true, "context": {
-            "sub": "01K9Z7D4Q0CLIENTE000000001", "scopes": "customer", "client_id": "loja",
+            "sub": "01K9Z7D4Q0CLIENTE000000001", "scope": "customer", "client_id": "loja",
             "jti": "01K9Z7D4Q0TOKEN00000000001"
         }})
     );
     assert_eq!(
-        answered("accepted-service-rs256")["context"]["scopes"],
+        answered("accepted-service-rs256")["context"]["scope"],
         "vouchers:service"
     );
     assert_eq!(
-        answered("accepted-admin-eddsa")["context"]["scopes"],
+        answered("accepted-admin-eddsa")["context"]["scope"],
         "mgm:admin customer"
     );
     assert_eq!(
