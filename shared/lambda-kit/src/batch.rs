@@ -175,26 +175,19 @@ async fn bury<D: DeadLetters>(
     tracing::warn!(message_id = %one.id, code = bad.code, field, "message can't be read");
     metrics::count("MessagesRejected", 1);
     let key = dead_letters.seal_key();
-    let sealed = DeadLetter::seal(
-        key,
-        function,
-        &one.id,
-        one.group.as_deref(),
-        bad,
-        one.content,
-        now,
-    );
-    let Some(body) = sealed
-        .ok()
-        .and_then(|letter| serde_json::to_string(&letter).ok())
-    else {
-        return false;
-    };
-    let sent = dead_letters.send_dead_letter(body).await;
-    if sent.is_err() {
-        tracing::error!(message_id = %one.id, "dead letter could not be sent");
+    let group = one.group.as_deref();
+    let sealed = DeadLetter::seal_in_parts(key, function, &one.id, group, bad, one.content, now);
+    let Ok(letters) = sealed else { return false };
+    for letter in &letters {
+        let Ok(body) = serde_json::to_string(letter) else {
+            return false;
+        };
+        if dead_letters.send_dead_letter(body).await.is_err() {
+            tracing::error!(message_id = %one.id, "dead letter could not be sent");
+            return false;
+        }
     }
-    sent.is_ok()
+    true
 }
 
 #[cfg(test)]

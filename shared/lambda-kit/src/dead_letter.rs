@@ -11,6 +11,9 @@ use domain::time::UtcMillis;
 use serde::{Deserialize, Serialize};
 
 const NONCE_BYTES: usize = 24;
+/// Bytes of a message in one letter: sealed and in base64 they stay below the 256 KiB that the
+/// smallest of SQS's limits allows, so that no message is too large to be buried.
+const PART_BYTES: usize = 180 * 1024;
 
 /// Where dead letters go.
 pub trait DeadLetters {
@@ -48,9 +51,15 @@ pub struct DeadLetter {
     /// The FIFO group to send it back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grupo: Option<String>,
+    /// Which part of the message this is, from 1, where one letter does not hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parte: Option<usize>,
+    /// How many parts there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partes: Option<usize>,
     /// When it was refused.
     pub recebido_em: String,
-    /// The original, sealed and in base64.
+    /// The original, or its part, sealed and in base64.
     pub conteudo_cifrado: String,
 }
 
@@ -103,7 +112,34 @@ impl std::fmt::Debug for SealKey {
 }
 
 impl DeadLetter {
-    /// Seals a message that can't be read.
+    /// Seals a message that can't be read: in one letter, or in parts where it is large.
+    ///
+    /// # Errors
+    /// See [`SealKey::seal`].
+    pub fn seal_in_parts(
+        key: &SealKey,
+        function: &str,
+        message_id: &str,
+        group: Option<&str>,
+        why: &BadMessage,
+        content: &[u8],
+        now: UtcMillis,
+    ) -> Result<Vec<Self>, SendFailed> {
+        let whole = Self::seal(key, function, message_id, group, why, &[], now)?;
+        // An empty message has a letter too.
+        let count = content.len().div_ceil(PART_BYTES).max(1);
+        let parts = (0..count).map(|place| {
+            let rest = content.get(place * PART_BYTES..).unwrap_or_default();
+            let mut letter = whole.clone();
+            letter.parte = (count > 1).then_some(place + 1);
+            letter.partes = (count > 1).then_some(count);
+            letter.hold(rest.get(..PART_BYTES).unwrap_or(rest), key)?;
+            Ok(letter)
+        });
+        parts.collect()
+    }
+
+    /// Seals a message that one letter holds.
     ///
     /// # Errors
     /// See [`SealKey::seal`].
@@ -116,21 +152,38 @@ impl DeadLetter {
         content: &[u8],
         now: UtcMillis,
     ) -> Result<Self, SendFailed> {
-        Ok(Self {
+        let mut letter = Self {
             motivo: why.code.to_owned(),
             campo: why.field.map(str::to_owned),
             funcao: function.to_owned(),
             id_mensagem: message_id.to_owned(),
             grupo: group.map(str::to_owned),
+            parte: None,
+            partes: None,
             recebido_em: now.to_string(),
-            conteudo_cifrado: key.seal(content, message_id)?,
-        })
+            conteudo_cifrado: String::new(),
+        };
+        letter.hold(content, key)?;
+        Ok(letter)
     }
 
-    /// The original message.
+    fn hold(&mut self, content: &[u8], key: &SealKey) -> Result<(), SendFailed> {
+        self.conteudo_cifrado = key.seal(content, &self.context())?;
+        Ok(())
+    }
+
+    /// The original message, or the part of it that this letter holds.
     #[must_use]
     pub fn open(&self, key: &SealKey) -> Option<Vec<u8>> {
-        key.open(&self.conteudo_cifrado, &self.id_mensagem)
+        key.open(&self.conteudo_cifrado, &self.context())
+    }
+
+    /// A part opens in its own place only.
+    fn context(&self) -> String {
+        match (self.parte, self.partes) {
+            (Some(part), Some(parts)) => format!("{} {part}/{parts}", self.id_mensagem),
+            _ => self.id_mensagem.clone(),
+        }
     }
 }
 
@@ -143,8 +196,8 @@ mod tests {
         let key = SealKey::new(&[7; 32]).unwrap();
         let now = UtcMillis::new(0).unwrap();
         let content = br#"{"cpf":"52998224725"}"#;
-        let letter =
-            DeadLetter::seal(&key, "f", "m1", None, &BadMessage::NOT_JSON, content, now).unwrap();
+        let why = BadMessage::NOT_JSON;
+        let letter = DeadLetter::seal(&key, "f", "m1", None, &why, content, now).unwrap();
         assert!(
             !serde_json::to_string(&letter)
                 .unwrap()
@@ -158,5 +211,26 @@ mod tests {
         };
         assert_eq!(moved.open(&key), None);
         assert!(SealKey::new(&[7; 31]).is_none());
+    }
+
+    #[test]
+    fn a_message_too_large_for_one_letter_is_sealed_in_parts_that_keep_their_places() {
+        let key = SealKey::new(&[7; 32]).unwrap();
+        let now = UtcMillis::new(0).unwrap();
+        let content: Vec<u8> = (0..1_048_576_u32).map(|n| n.to_le_bytes()[1]).collect();
+        let why = BadMessage::NOT_JSON;
+        let letters =
+            DeadLetter::seal_in_parts(&key, "f", "m1", None, &why, &content, now).unwrap();
+        let places: Vec<_> = letters.iter().map(|one| (one.parte, one.partes)).collect();
+        let expected: Vec<_> = (1..=6).map(|part| (Some(part), Some(6))).collect();
+        assert_eq!(places, expected);
+        for letter in &letters {
+            assert!(serde_json::to_string(letter).unwrap().len() < 256 * 1024);
+        }
+        let opened = letters.iter().map(|one| one.open(&key).unwrap());
+        assert_eq!(opened.collect::<Vec<_>>().concat(), content);
+        let mut moved = letters[0].clone();
+        moved.parte = Some(2);
+        assert_eq!(moved.open(&key), None);
     }
 }

@@ -84,13 +84,13 @@ pub async fn answer<P: DeadLetters, H: Handler>(
         .get("records")
         .and_then(Value::as_object)
         .ok_or_else(|| InvocationFailed::new("not_a_kafka_event"))?;
-    let sources: Vec<Source> = partitions
-        .iter()
-        .flat_map(|(group, records)| {
-            let records = records.as_array().map(Vec::as_slice).unwrap_or_default();
-            records.iter().map(|record| Source::new(group, record))
-        })
-        .collect();
+    let mut sources: Vec<Source> = Vec::new();
+    for (group, records) in partitions {
+        let records = records
+            .as_array()
+            .ok_or_else(|| InvocationFailed::new("not_a_kafka_event"))?;
+        sources.extend(records.iter().map(|record| Source::new(group, record)));
+    }
     let raw: Vec<Raw<'_>> = sources.iter().map(Source::raw).collect();
     metrics::count(
         "MessagesReceived",
@@ -220,6 +220,15 @@ mod tests {
             "timestampType": "CREATE_TIME", "headers": [],
             "value": value.map(|value| STANDARD.encode(value)),
         })
+    }
+
+    #[tokio::test]
+    async fn a_partition_without_a_list_of_records_fails_instead_of_being_forgotten() {
+        let event = json!({"records": {"clientes-0": {"0": record(0, 5, Some("x"))}}});
+        let letters = Letters::new(true);
+        let now = UtcMillis::new(0).unwrap();
+        let failed = answer("f", &letters, &Values, &event, now).await;
+        assert_eq!(failed, Err(InvocationFailed::new("not_a_kafka_event")));
     }
 
     #[tokio::test]

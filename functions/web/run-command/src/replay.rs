@@ -65,11 +65,53 @@ impl Replayed {
     }
 }
 
-/// What became of one letter.
-enum Delivered {
-    Yes,
+/// What a letter turned out to hold.
+enum Opened {
+    Whole(Original),
+    /// A part; others are still to come.
+    Waits,
     Unopened,
-    Refused,
+}
+
+/// A message as it was before it was refused, and the letters that held it.
+struct Original {
+    content: Vec<u8>,
+    /// The FIFO group to send it back to.
+    group: String,
+    /// Names this replay: sent twice within five minutes it arrives once.
+    identity: String,
+    receipts: Vec<String>,
+}
+
+/// Parts of messages that no single letter holds, until the last one is there.
+#[derive(Default)]
+struct Parts(BTreeMap<(String, String, usize), BTreeMap<usize, (String, Vec<u8>)>>);
+
+impl Parts {
+    /// The whole message with its last part.
+    fn add(&mut self, sealed: DeadLetter, content: Vec<u8>, receipt: String) -> Option<Original> {
+        let (part, parts) = (sealed.parte?, sealed.partes?);
+        let name = (sealed.id_mensagem, sealed.recebido_em, parts);
+        let known = self.0.entry(name.clone()).or_default();
+        known.insert(part, (receipt, content));
+        if known.len() < parts {
+            return None;
+        }
+        let whole = self.0.remove(&name)?;
+        let (receipts, contents): (Vec<_>, Vec<_>) = whole.into_values().unzip();
+        Some(Original {
+            content: contents.concat(),
+            group: sealed.grupo.unwrap_or_else(|| name.0.clone()),
+            identity: name.0,
+            receipts,
+        })
+    }
+
+    /// How many letters wait for another part.
+    fn waiting(&self) -> u32 {
+        let letters = self.0.values().map(BTreeMap::len).sum::<usize>();
+        u32::try_from(letters).unwrap_or(u32::MAX)
+    }
 }
 
 /// Where letters are replayed from and to.
@@ -87,7 +129,8 @@ impl Replay<'_> {
         most: u32,
         clock: impl Fn() -> Option<UtcMillis>,
     ) -> Result<Replayed, QueueError> {
-        let (from, to) = self.route;
+        let (from, _) = self.route;
+        let mut parts = Parts::default();
         let mut replayed = Replayed::default();
         let mut seen = BTreeSet::new();
         while let Some(now) = clock() {
@@ -106,46 +149,89 @@ impl Replay<'_> {
                 break;
             }
             for letter in fresh {
-                let delivered = match to.as_str() {
-                    CUSTOMERS => self.take_over(letter, now).await,
-                    queue => self.send(letter, queue, now).await,
-                };
-                match delivered {
-                    Delivered::Yes => {
-                        let handle = std::slice::from_ref(&letter.receipt_handle);
-                        self.queues.delete(from, handle).await?;
-                        replayed.sent += 1;
-                    }
-                    Delivered::Unopened => replayed.unopened += 1,
-                    Delivered::Refused => replayed.refused += 1,
+                match self.open(letter, &mut parts) {
+                    Opened::Whole(original) => self.deliver(&original, now, &mut replayed).await?,
+                    Opened::Waits => {}
+                    Opened::Unopened => replayed.unopened += 1,
                 }
             }
         }
+        replayed.unopened += parts.waiting();
         Ok(replayed)
     }
 
-    async fn send(&self, letter: &ReceivedMessage, queue: &str, now: UtcMillis) -> Delivered {
-        let Some(message) = open(letter, self.key, queue) else {
-            return Delivered::Unopened;
+    async fn deliver(
+        &self,
+        original: &Original,
+        now: UtcMillis,
+        replayed: &mut Replayed,
+    ) -> Result<(), QueueError> {
+        let (from, to) = self.route;
+        let delivered = match to.as_str() {
+            CUSTOMERS => self.take_over(&original.content, now).await,
+            queue => self.send(original, queue, now).await,
+        };
+        if delivered {
+            self.queues.delete(from, &original.receipts).await?;
+            replayed.sent += 1;
+        } else {
+            replayed.refused += 1;
+        }
+        Ok(())
+    }
+
+    /// What a letter holds; a letter that came by redrive is the message itself.
+    fn open(&self, letter: &ReceivedMessage, parts: &mut Parts) -> Opened {
+        let receipt = letter.receipt_handle.clone();
+        let sealed = serde_json::from_str::<DeadLetter>(&letter.body).ok();
+        let content = match &sealed {
+            None if self.route.1 == CUSTOMERS => None,
+            None => Some(letter.body.clone().into_bytes()),
+            Some(sealed) => sealed.open(self.key),
+        };
+        let Some(content) = content else {
+            return Opened::Unopened;
+        };
+        let group = match sealed {
+            Some(sealed) if sealed.partes.is_some() => {
+                let whole = parts.add(sealed, content, receipt);
+                return whole.map_or(Opened::Waits, Opened::Whole);
+            }
+            sealed => sealed.and_then(|sealed| sealed.grupo),
+        };
+        let group = group.or_else(|| letter.message_group_id.clone());
+        Opened::Whole(Original {
+            content,
+            group: group.unwrap_or_else(|| letter.message_id.clone()),
+            identity: letter.message_id.clone(),
+            receipts: vec![receipt],
+        })
+    }
+
+    async fn send(&self, original: &Original, queue: &str, now: UtcMillis) -> bool {
+        let Ok(body) = String::from_utf8(original.content.clone()) else {
+            return false;
+        };
+        let message = if queue.ends_with(".fifo") {
+            let once = format!("reenvio-{}", original.identity);
+            OutgoingMessage::fifo(body, original.group.clone(), once)
+        } else {
+            OutgoingMessage::new(body)
         };
         let sent = self.queues.send(queue, &[message], now.get()).await;
         match sent.into_iter().next() {
-            Some(Ok(_)) => Delivered::Yes,
+            Some(Ok(_)) => true,
             Some(Err(error)) => {
                 tracing::error!(%error, "a dead letter was not sent");
-                Delivered::Refused
+                false
             }
-            None => Delivered::Refused,
+            None => false,
         }
     }
 
     /// A record that still can't be read stays where it is.
-    async fn take_over(&self, letter: &ReceivedMessage, now: UtcMillis) -> Delivered {
-        let sealed = serde_json::from_str::<DeadLetter>(&letter.body).ok();
-        let Some(content) = sealed.and_then(|sealed| sealed.open(self.key)) else {
-            return Delivered::Unopened;
-        };
-        let news = kafka::read_record(&content).and_then(|record| {
+    async fn take_over(&self, content: &[u8], now: UtcMillis) -> bool {
+        let news = kafka::read_record(content).and_then(|record| {
             customers::read(customers::Source {
                 key: record.key.as_deref(),
                 value: record.value.as_deref(),
@@ -159,35 +245,15 @@ impl Replay<'_> {
             Err(bad) => {
                 let field = bad.field.unwrap_or("-");
                 tracing::warn!(code = bad.code, field, "a dead letter still can't be read");
-                return Delivered::Refused;
+                return false;
             }
         };
         match sql_store::customers::sync(self.store, &[news], now).await {
-            Ok(_) => Delivered::Yes,
+            Ok(_) => true,
             Err(error) => {
                 tracing::error!(%error, "a dead letter was not taken over");
-                Delivered::Refused
+                false
             }
         }
     }
-}
-
-/// The message as it was before it was refused; nothing when the key does not open it.
-fn open(letter: &ReceivedMessage, key: &SealKey, to: &str) -> Option<OutgoingMessage> {
-    let (body, group) = match serde_json::from_str::<DeadLetter>(&letter.body) {
-        Ok(sealed) => (String::from_utf8(sealed.open(key)?).ok()?, sealed.grupo),
-        Err(_) => (letter.body.clone(), None),
-    };
-    if !to.ends_with(".fifo") {
-        return Some(OutgoingMessage::new(body));
-    }
-    let group = group
-        .or_else(|| letter.message_group_id.clone())
-        .unwrap_or_else(|| letter.message_id.clone());
-    // Sent twice within five minutes it arrives once.
-    Some(OutgoingMessage::fifo(
-        body,
-        group,
-        format!("reenvio-{}", letter.message_id),
-    ))
 }

@@ -216,6 +216,38 @@ async fn dead_letters_go_back_as_they_were_and_what_no_key_opens_stays() {
 }
 
 #[tokio::test]
+async fn a_message_buried_in_parts_goes_back_whole_and_a_lone_part_stays() {
+    for scene in Scene::everywhere().await {
+        let key = SealKey::new(&KEY).unwrap();
+        let content = "x".repeat(500_000);
+        let why = BadMessage::NOT_JSON;
+        for (id, lost) in [("m1", None), ("m2", Some(1))] {
+            let content = content.as_bytes();
+            let group = Some("cliente-1");
+            let letters =
+                DeadLetter::seal_in_parts(&key, "f", id, group, &why, content, now()).unwrap();
+            // The last part first: their order does not matter.
+            for (place, letter) in letters.iter().enumerate().rev() {
+                if lost != Some(place) {
+                    let body = serde_json::to_string(letter).unwrap();
+                    scene.bury(body, &format!("{id}-{place}")).await;
+                }
+            }
+        }
+        let answer = scene.send("accepted-replay").await.unwrap();
+        assert_eq!(
+            answer,
+            json!({"reenviadas": 1, "nao_abertas": 2, "recusadas": 0})
+        );
+        let url = embedded_queue_url("pedidos.fifo");
+        let back = scene.queues.receive(&url, 10, now().get()).await.unwrap();
+        assert_eq!(back.len(), 1);
+        assert!(back[0].body == content, "it is the message as it was");
+        assert_eq!(back[0].message_group_id.as_deref(), Some("cliente-1"));
+    }
+}
+
+#[tokio::test]
 async fn records_of_customers_are_taken_over_and_a_bad_one_stays() {
     for scene in Scene::everywhere().await {
         let key = SealKey::new(&KEY).unwrap();
