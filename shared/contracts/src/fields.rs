@@ -70,6 +70,19 @@ impl Fields {
         }
     }
 
+    /// Refuses fields that a request does not have, so that a typing error is noticed.
+    ///
+    /// # Errors
+    /// When there is another field than `known`.
+    pub fn only(&self, known: &[&str]) -> Result<(), BadMessage> {
+        if self.0.keys().all(|name| known.contains(&name.as_str())) {
+            Ok(())
+        } else {
+            let rule = "must hold no field that this request does not have";
+            Err(BadMessage::invalid("body", rule))
+        }
+    }
+
     /// The field's value; `None` when it is absent or null.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {

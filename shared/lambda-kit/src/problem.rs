@@ -101,18 +101,25 @@ impl Problem {
     /// 413.
     #[must_use]
     pub fn too_large(limit_bytes: usize) -> Self {
-        Self::new(413, "body-too-large", "The body is too large")
-            .with_detail(format!("The body must be at most {limit_bytes} bytes."))
+        let rule = format!("must be at most {limit_bytes} bytes");
+        let mut problem = Self::new(413, "body-too-large", "The body is too large");
+        problem.fields.push(FieldError::new("body", rule));
+        problem
     }
 
     /// 422: an Idempotency-Key came again with another request.
     #[must_use]
     pub fn key_reused() -> Self {
-        Self::new(
+        let mut problem = Self::new(
             422,
             "idempotency-key-reused",
             "The Idempotency-Key belongs to another request",
-        )
+        );
+        let rule = "must be one that came with no other request";
+        problem
+            .fields
+            .push(FieldError::new("Idempotency-Key", rule));
+        problem
     }
 
     /// 429, with `Retry-After`.

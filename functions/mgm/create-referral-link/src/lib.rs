@@ -2,7 +2,7 @@
 
 use contracts::mgm::links::{LinkBody, MyLinkBody, link_url, read_request};
 use contracts::page::{PageBody, decode_cursor};
-use domain::identity::CustomerId;
+use domain::identity::{CampaignId, CustomerId};
 use domain::mgm::promoter::NotEligible;
 use domain::time::UtcMillis;
 use lambda_kit::http::{Handler, Request, Response};
@@ -17,6 +17,9 @@ const RATE: Rate = Rate {
     burst: 20,
     period_ms: 60_000,
 };
+
+/// Longest name of a server (RFC 1035) with its port.
+const LONGEST_HOST: usize = 260;
 
 /// The handler of the routes under /mgm/links.
 pub struct CreateReferralLink {
@@ -35,6 +38,7 @@ impl CreateReferralLink {
     }
 
     async fn create(&self, request: &Request) -> Result<Response, Problem> {
+        request.only_query(&[])?;
         let customer = customer(request)?;
         let bucket = format!("create-link/{customer}");
         let pass = throttle::pass(&self.store, &bucket, RATE, request.now).await;
@@ -43,13 +47,14 @@ impl CreateReferralLink {
             Pass::Wait { retry_after_ms } => return Err(Problem::too_many(retry_after_ms)),
         }
         let campaign = read_request(&request.body)?;
+        let base = self.base(request)?;
         let promoter = create_link(&self.store, &campaign, &customer, request.now)
             .await
             .map_err(problem)?;
         let body = LinkBody {
             id_campanha: promoter.campaign.to_string(),
             codigo: promoter.code.as_str().to_owned(),
-            url: link_url(&self.base(request), promoter.code.as_str()),
+            url: link_url(&base, promoter.code.as_str()),
             desde: promoter.since.to_string(),
         };
         Ok(Response::json(200, &body))
@@ -59,19 +64,11 @@ impl CreateReferralLink {
         request.only_query(&["cursor", "limite"])?;
         let customer = customer(request)?;
         let size = request.page_size(LARGEST_PAGE)?;
-        let after = match request.query_parameter("cursor") {
-            None => None,
-            Some(text) => Some(decode_cursor(text, 1).ok_or_else(|| {
-                Problem::field("cursor", "must be the proximo of the page before")
-            })?),
-        };
-        let after = after
-            .as_ref()
-            .and_then(|keys| keys.first())
-            .map(String::as_str);
+        let after = request.query_parameter("cursor").map(cursor).transpose()?;
+        let after = after.as_ref().map(CampaignId::as_str);
         let page = my_links(&self.store, &customer, after, size).await;
         let page = page.map_err(|error| cold_start::store_problem(&error))?;
-        let base = self.base(request);
+        let base = self.base(request)?;
         let bodies: Result<Vec<MyLinkBody>, Problem> = page
             .rows
             .into_iter()
@@ -83,18 +80,24 @@ impl CreateReferralLink {
         Ok(Response::json(200, &body))
     }
 
-    /// API Gateway answers to its own names only, so the caller's `Host` is one of them.
-    fn base(&self, request: &Request) -> String {
+    /// API Gateway answers to its own names only, so the caller's `Host` is one of them; on a
+    /// laptop it may be anything. Anything but a name and a port makes no address.
+    ///
+    /// # Errors
+    /// When the `Host` is none.
+    fn base(&self, request: &Request) -> Result<String, Problem> {
         if let Some(base) = &self.public_base_url {
-            return base.clone();
+            return Ok(base.clone());
         }
         let host = request.header("host").unwrap_or_default();
-        let here = host.starts_with("127.0.0.1") || host.starts_with("localhost");
-        let scheme =
-            request
-                .header("x-forwarded-proto")
-                .unwrap_or(if here { "http" } else { "https" });
-        format!("{scheme}://{host}")
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        if !(1..=LONGEST_HOST).contains(&host.len()) || !host.bytes().all(allowed) {
+            return Err(Problem::field("Host", "must be a name and a port"));
+        }
+        let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+        let here = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
+        let scheme = if here { "http" } else { "https" };
+        Ok(format!("{scheme}://{host}"))
     }
 }
 
@@ -106,6 +109,12 @@ impl Handler for CreateReferralLink {
             _ => Err(Problem::not_found("There is no such route")),
         }
     }
+}
+
+fn cursor(text: &str) -> Result<CampaignId, Problem> {
+    decode_cursor(text, 1)
+        .and_then(|keys| CampaignId::parse(keys.into_iter().next()?).ok())
+        .ok_or_else(|| Problem::field("cursor", "must be the proximo of the page before"))
 }
 
 /// A customer's token names the customer.

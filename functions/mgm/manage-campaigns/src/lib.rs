@@ -27,6 +27,7 @@ impl ManageCampaigns {
     }
 
     async fn open(&self, request: &Request) -> Result<Response, Problem> {
+        request.only_query(&[])?;
         let operator = &request.principal()?.subject;
         let key = request.required_idempotency_key()?;
         let asked = read_new(&request.body, self.loopback).map_err(problems::wrong_fields)?;
@@ -42,6 +43,7 @@ impl ManageCampaigns {
     }
 
     async fn show(&self, request: &Request) -> Result<Response, Problem> {
+        request.only_query(&[])?;
         let id = campaign_id(request)?;
         let found = campaigns::find(&self.store, &id).await;
         let found = found.map_err(|error| cold_start::store_problem(&error))?;
@@ -50,6 +52,7 @@ impl ManageCampaigns {
     }
 
     async fn change(&self, request: &Request) -> Result<Response, Problem> {
+        request.only_query(&[])?;
         let id = campaign_id(request)?;
         let asked = read_change(&request.body, self.loopback).map_err(problems::wrong_fields)?;
         let campaign = campaigns::change_campaign(&self.store, &id, &asked, request.now)

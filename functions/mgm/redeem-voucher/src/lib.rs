@@ -12,7 +12,7 @@ use domain::{
     identity::{CustomerId, VoucherId},
 };
 use lambda_kit::{
-    Problem,
+    FieldError, Problem,
     http::{Handler, Principal, Request, Response},
 };
 use sql_store::{
@@ -231,7 +231,10 @@ fn replay(answer: StoredAnswer) -> Response {
 
 /// The one answer for unknown, foreign, expired, used, cancelled and reserved elsewhere.
 fn unavailable() -> Problem {
-    Problem::new(404, "voucher-unavailable", "The voucher is not available")
+    let mut problem = Problem::new(404, "voucher-unavailable", "The voucher is not available");
+    let rule = "must be the code or id of a voucher that is available";
+    problem.fields.push(FieldError::new("code", rule));
+    problem
 }
 
 fn problem(error: &RedeemVoucherError) -> Problem {

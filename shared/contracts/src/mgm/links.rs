@@ -16,7 +16,9 @@ pub fn link_url(public_base_url: &str, code: &str) -> String {
 /// # Errors
 /// When the campaign's id is missing or none.
 pub fn read_request(body: &[u8]) -> Result<CampaignId, BadMessage> {
-    Fields::read(body)?.parse("id_campanha", |text| CampaignId::parse(text))
+    let fields = Fields::read(body)?;
+    fields.only(&["id_campanha"])?;
+    fields.parse("id_campanha", |text| CampaignId::parse(text))
 }
 
 /// A promoter's link.

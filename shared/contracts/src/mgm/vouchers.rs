@@ -27,8 +27,9 @@ pub struct ReservationRequest {
 /// # Errors
 /// Names the field that is missing or wrong.
 pub fn read_reservation(fields: &Fields) -> Result<ReservationRequest, BadMessage> {
+    fields.only(&["id_pedido", "total", "id_cliente"])?;
     Ok(ReservationRequest {
-        order: read_order(fields)?,
+        order: fields.parse("id_pedido", |id| OrderId::parse(id))?,
         total: fields.parse("total", positive)?,
         customer: fields.parse_optional("id_cliente", |id| CustomerId::parse(id))?,
     })
@@ -39,6 +40,7 @@ pub fn read_reservation(fields: &Fields) -> Result<ReservationRequest, BadMessag
 /// # Errors
 /// Names the field that is missing or wrong.
 pub fn read_order(fields: &Fields) -> Result<OrderId, BadMessage> {
+    fields.only(&["id_pedido"])?;
     fields.parse("id_pedido", |id| OrderId::parse(id))
 }
 

@@ -47,6 +47,10 @@ impl ShopUrl {
         };
         let secure = url.scheme() == "https"
             || (url.scheme() == "http" && here && loopback == Loopback::Allowed);
+        // Written out, characters such as " take three bytes.
+        if url.as_str().len() > LONGEST {
+            return Err(RULE);
+        }
         if !secure || !url.username().is_empty() || url.password().is_some() {
             return Err(RULE);
         }

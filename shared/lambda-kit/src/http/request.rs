@@ -12,6 +12,8 @@ use super::LARGEST_BODY_BYTES;
 use crate::{FieldError, Invocation, Problem};
 
 const LONGEST_KEY: usize = 128;
+/// Longest subject: it fits every column that keeps one.
+const LONGEST_SUBJECT: usize = 64;
 
 /// Whom the token speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +71,17 @@ impl Request {
         if body.len() > LARGEST_BODY_BYTES {
             return Err(Problem::too_large(LARGEST_BODY_BYTES));
         }
-        let query = event.query_string_parameters;
+        let mut query: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in event.query_string_parameters.iter() {
+            // The event's reader splits at commas; what was sent is put together again.
+            query
+                .entry(name.to_owned())
+                .and_modify(|known| {
+                    known.push(',');
+                    known.push_str(value);
+                })
+                .or_insert_with(|| value.to_owned());
+        }
         let headers = &event.headers;
         let fields = event
             .request_context
@@ -78,14 +90,13 @@ impl Request {
         Ok(Self {
             route: event.route_key.unwrap_or_default(),
             path: event.path_parameters.into_iter().collect(),
-            query: query
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            query,
             headers: headers
                 .iter()
-                .filter_map(|(name, value)| {
-                    Some((name.to_string(), value.to_str().ok()?.to_owned()))
+                // A header that is not ASCII stays, to be refused: dropped it would be ignored.
+                .map(|(name, value)| {
+                    let text = String::from_utf8_lossy(value.as_bytes());
+                    (name.to_string(), text.into_owned())
                 })
                 .collect(),
             cookies: event.cookies.unwrap_or_default(),
@@ -264,6 +275,10 @@ fn wrong_field(path: &str, error: &serde_json::Error) -> Problem {
 /// `claims` is what the authorizer put into `requestContext.authorizer.lambda`.
 fn principal(claims: &std::collections::HashMap<String, serde_json::Value>) -> Option<Principal> {
     let subject = claims.get("sub")?.as_str()?;
+    let visible = subject.bytes().all(|byte| byte.is_ascii_graphic());
+    if !visible || !(1..=LONGEST_SUBJECT).contains(&subject.len()) {
+        return None;
+    }
     let scopes = claims
         .get("scope")
         .and_then(serde_json::Value::as_str)
