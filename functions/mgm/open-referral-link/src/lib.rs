@@ -20,6 +20,12 @@ const RATE: Rate = Rate {
     burst: 30,
     period_ms: 60_000,
 };
+/// Clicks of one address: whoever names a new browser each time is a new visitor each time. Many
+/// phones share an address of their operator, so it is far above what one person does.
+const ADDRESS_RATE: Rate = Rate {
+    burst: 300,
+    period_ms: 60_000,
+};
 /// Browsers keep no cookie for longer.
 const LONGEST_COOKIE_DAYS: u32 = 400;
 const SECONDS_PER_DAY: u32 = 86_400;
@@ -68,8 +74,7 @@ struct Target {
 
 impl OpenReferralLink {
     async fn open(&self, click: &Click, request: &Request) -> Result<Option<Target>, StoreError> {
-        let bucket = format!("open-link/{}", click.visitor.as_str());
-        match throttle::pass(&self.store, &bucket, RATE, request.now).await? {
+        match self.pass(click, request).await? {
             Pass::Free => {
                 let opened = open_link(&self.store, click, request.now).await?;
                 Ok(opened.map(
@@ -87,6 +92,18 @@ impl OpenReferralLink {
                 }))
             }
         }
+    }
+
+    async fn pass(&self, click: &Click, request: &Request) -> Result<Pass, StoreError> {
+        let (key, day) = (&self.pseudonym_key, request.now.day());
+        let address = Visitor::pseudonym(key, &request.source_ip, "", day);
+        let bucket = format!("open-link-address/{}", address.as_str());
+        let pass = throttle::pass(&self.store, &bucket, ADDRESS_RATE, request.now).await?;
+        if pass != Pass::Free {
+            return Ok(pass);
+        }
+        let bucket = format!("open-link/{}", click.visitor.as_str());
+        throttle::pass(&self.store, &bucket, RATE, request.now).await
     }
 
     /// The cookie's visitor; without a cookie of ours, one made of address, browser and day.
