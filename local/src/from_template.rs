@@ -52,7 +52,7 @@ pub fn bundle(template: &Template, binaries: &Path) -> Result<Bundle, Failure> {
     let reader = Reader { template, binaries };
     let mut bundle = Bundle {
         functions: reader.functions()?,
-        authorizers: reader.authorizers(),
+        authorizers: reader.authorizers()?,
         cors: template.apis.iter().find_map(|api| api.cors.clone()),
         queues: reader.queues(),
         schedules: reader.schedules()?,
@@ -64,6 +64,15 @@ pub fn bundle(template: &Template, binaries: &Path) -> Result<Bundle, Failure> {
         ..Bundle::default()
     };
     bundle.routes = reader.routes(!bundle.authorizers.is_empty());
+    for route in &bundle.routes {
+        if route.authorizer.is_some() && route.scopes.is_empty() {
+            return Err(Failure::mend(format!(
+                "template.yaml, {}: {} has no scopes, so nobody could call it: name the event in \
+                 the function's Metadata.Scopes",
+                route.function, route.key
+            )));
+        }
+    }
     for mapping in template
         .queue_mappings
         .iter()
@@ -166,7 +175,7 @@ impl Reader<'_> {
         self.template.environment_with(function, &resolver)
     }
 
-    fn authorizers(&self) -> BTreeMap<String, Authorizer> {
+    fn authorizers(&self) -> Result<BTreeMap<String, Authorizer>, Failure> {
         let mut authorizers = BTreeMap::new();
         for written in self
             .template
@@ -174,6 +183,9 @@ impl Reader<'_> {
             .iter()
             .filter_map(|api| api.authorizer.as_ref())
         {
+            if self.template.function(&written.function).is_none() {
+                return Err(missing(&written.function, "AWS::Serverless::Function"));
+            }
             let headers = written
                 .headers
                 .iter()
@@ -192,7 +204,7 @@ impl Reader<'_> {
                 },
             );
         }
-        authorizers
+        Ok(authorizers)
     }
 
     fn routes(&self, has_authorizer: bool) -> Vec<Route> {
