@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::failure::{Failure, Outcome};
 use crate::process::Running;
+use crate::tools::SCHEMATHESIS;
 use crate::{mariadb, ministack};
 
 /// A server that ends with the run, and then the folder of its data where that is elsewhere.
@@ -29,21 +30,34 @@ pub(crate) enum Part {
     Missing { why: String },
 }
 
+/// A program and no server: its "address" is where it lies.
+async fn schemathesis() -> Outcome<Part> {
+    let bin = SCHEMATHESIS.ready().await?;
+    let versions = SCHEMATHESIS.packages.iter().map(|(_, version)| *version);
+    Ok(Part::Took {
+        version: versions.collect(),
+        url: bin.join("schemathesis").display().to_string(),
+        _server: None,
+    })
+}
+
 /// A kind of real part: its name in messages, the variable that tests read its URL from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     MariaDb,
     Ministack,
+    Schemathesis,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::MariaDb, Self::Ministack];
+    pub(crate) const ALL: [Self; 3] = [Self::MariaDb, Self::Ministack, Self::Schemathesis];
 
     /// As testkit writes it into the parts file.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::MariaDb => "MariaDB",
             Self::Ministack => "ministack",
+            Self::Schemathesis => "schemathesis",
         }
     }
 
@@ -51,6 +65,7 @@ impl Kind {
         match self {
             Self::MariaDb => "FEIRA_MARIADB_URL",
             Self::Ministack => "FEIRA_MINISTACK_URL",
+            Self::Schemathesis => "FEIRA_SCHEMATHESIS",
         }
     }
 
@@ -79,6 +94,7 @@ impl Kind {
         match self {
             Self::MariaDb => mariadb::start(folder).await,
             Self::Ministack => ministack::start(folder).await,
+            Self::Schemathesis => schemathesis().await,
         }
     }
 }

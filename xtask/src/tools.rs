@@ -27,6 +27,12 @@ pub(crate) const MINISTACK: PythonTools = PythonTools {
     packages: &[("ministack[full]", "1.5.33")],
 };
 
+/// What tries the HTTP API against its OpenAPI document. <https://pypi.org/project/schemathesis/>
+pub(crate) const SCHEMATHESIS: PythonTools = PythonTools {
+    folder: "schemathesis",
+    packages: &[("schemathesis", "4.32.5")],
+};
+
 /// What checks and packages the template.
 pub(crate) const AWS: PythonTools = PythonTools {
     folder: "aws",

@@ -25,4 +25,4 @@ pub use databases::{TestDatabase, databases};
 pub use deployment::{Packaged, Stack};
 pub use events::{event, event_cases, event_text};
 pub use http_call::HttpCall;
-pub use services::{MariaDb, Ministack, mariadb, ministack};
+pub use services::{MariaDb, Ministack, mariadb, ministack, schemathesis};

@@ -1,5 +1,6 @@
 //! The servers that `cargo xtask test` starts, and what a test gets of them.
 use std::env;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -98,6 +99,23 @@ pub async fn mariadb() -> Option<MariaDb> {
         name,
         server_url,
     })
+}
+
+/// The program that tries an HTTP API against its OpenAPI document, or `None` (and a line in the
+/// parts file) where `FEIRA_SCHEMATHESIS` names none.
+///
+/// # Panics
+/// Where the variable names what is no file.
+#[must_use]
+pub fn schemathesis() -> Option<PathBuf> {
+    const PROGRAM: &str = "FEIRA_SCHEMATHESIS";
+    let Some(program) = env::var_os(PROGRAM).map(PathBuf::from) else {
+        parts::missing("schemathesis");
+        return None;
+    };
+    assert!(program.is_file(), "{PROGRAM} names no program");
+    parts::took_part("schemathesis");
+    Some(program)
 }
 
 async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
