@@ -17,11 +17,10 @@ use bundle_tests::faults::{
     shop::{Delivery, Process, found_shop, now, open_queues, set_clock},
     state::{assert_sound, dump, renamed},
     story::{STEPS, deliveries},
-    world::World,
+    world::{World, quick_folder},
 };
 use domain::time::UtcMillis;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use testkit::databases;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -261,7 +260,7 @@ fn kill(url: &str, folder: &Path, step: usize, point: usize) {
 /// The whole story on one database; with `deaths`, a process dies in each step and its successor
 /// gets all of the step again. Answers how many points each step had.
 async fn tell_story(url: &str, deaths: Option<&[usize]>) -> (Vec<usize>, Left) {
-    let folder = TempDir::new().unwrap();
+    let folder = quick_folder();
     let queues = open_queues(folder.path()).await;
     set_clock(0);
     found_shop(url).await;

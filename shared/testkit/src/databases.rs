@@ -31,7 +31,10 @@ impl TestDatabase {
 /// # Panics
 /// Where a database can't be made.
 pub async fn databases() -> Vec<TestDatabase> {
-    let folder = TempDir::new().expect("a folder for SQLite's file");
+    // In memory where the system has such a folder: no test needs to wait for a disk.
+    let folder = TempDir::new_in("/dev/shm")
+        .or_else(|_| TempDir::new())
+        .expect("a folder for SQLite's file");
     let url = format!("sqlite://{}", folder.path().join("banco1.sqlite").display());
     let embedded = TestDatabase {
         url,

@@ -10,6 +10,16 @@ use super::{
     shop::{Process, found_shop, open_queues, set_clock},
 };
 
+/// A folder in memory where the system has one: the database's promises are kept there too, and
+/// nobody waits for a disk.
+///
+/// # Panics
+/// When no folder can be made.
+#[must_use]
+pub fn quick_folder() -> TempDir {
+    TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap())
+}
+
 /// A database and queues in a folder of their own.
 pub struct World {
     /// The database.
@@ -25,7 +35,7 @@ impl World {
     /// When it can't be made.
     pub async fn begin() -> Self {
         set_clock(0);
-        let world = Self::in_folder(TempDir::new().unwrap()).await;
+        let world = Self::in_folder(quick_folder()).await;
         found_shop(&world.url).await;
         world
     }
@@ -44,7 +54,7 @@ impl World {
     /// # Panics
     /// When it can't be copied.
     pub async fn copy(&self) -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = quick_folder();
         for name in files_of(self.folder.path()) {
             std::fs::copy(self.folder.path().join(&name), folder.path().join(&name)).unwrap();
         }

@@ -13,6 +13,7 @@ use bundle_tests::faults::{
         ARRIVAL, CAMPAIGN, Delivery, Process, found_shop, now, open_queues, set_clock, signing_key,
     },
     state::assert_sound,
+    world::quick_folder,
 };
 use domain::code::ReferralCode;
 use queues::EmbeddedQueues;
@@ -42,7 +43,7 @@ pub struct Template {
 impl Template {
     pub async fn make() -> Self {
         set_clock(0);
-        let folder = TempDir::new().unwrap();
+        let folder = quick_folder();
         let url = format!("sqlite://{}", folder.path().join(DATABASE).display());
         let queues = open_queues(folder.path()).await;
         found_shop(&url).await;
@@ -104,7 +105,7 @@ struct World<'t> {
 pub async fn simulate(template: &Template, seed: u64) {
     let mut random = Random::new(seed);
     let plan = Plan::draw(&mut random);
-    let folder = TempDir::new().unwrap();
+    let folder = quick_folder();
     for name in [DATABASE, QUEUES] {
         std::fs::copy(template.folder.path().join(name), folder.path().join(name)).unwrap();
     }
