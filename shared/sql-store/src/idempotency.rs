@@ -94,14 +94,13 @@ impl Tx {
         if is_new {
             return Ok(KeyState::New);
         }
-        let sql = format!(
-            "SELECT fingerprint, status, body FROM idempotency_keys \
-             WHERE principal = ? AND route = ? AND idempotency_key = ?{}",
-            self.for_update()
-        );
+        // No FOR UPDATE: who met the key holds a shared lock on its committed row, and many that
+        // want more of it at once are a storm of deadlocks.
+        let sql = "SELECT fingerprint, status, body FROM idempotency_keys \
+             WHERE principal = ? AND route = ? AND idempotency_key = ?";
         let row: Option<Row> = self
             .one(
-                &sql,
+                sql,
                 values![key.principal.as_str(), key.route.as_str(), key.key.as_str()],
             )
             .await?;
