@@ -257,8 +257,18 @@ fn bad_customers() -> Vec<Bad> {
         b"{\"id_cliente\":\"\xff\xfe\"}".to_vec(),
     ));
     all.extend(wrong(&good, "id_cliente", no_ids()));
+    for (field, values) in no_customer_fields() {
+        all.extend(wrong(&good, field, some(&values)));
+    }
+    let without = with(&good, "versao", None);
+    all.extend(wrong(&without, "atualizado_em", no_times()));
+    all
+}
+
+/// Values that no field of a customer may have.
+fn no_customer_fields() -> Vec<(&'static str, Vec<Value>)> {
     let secret = format!("{SECRET}\n2");
-    for (field, values) in [
+    vec![
         (
             "versao",
             vec![
@@ -316,12 +326,7 @@ fn bad_customers() -> Vec<Bad> {
                 json!([7]),
             ],
         ),
-    ] {
-        all.extend(wrong(&good, field, some(&values)));
-    }
-    let without = with(&good, "versao", None);
-    all.extend(wrong(&without, "atualizado_em", no_times()));
-    all
+    ]
 }
 
 fn now() -> UtcMillis {
