@@ -53,6 +53,13 @@ impl Bundle {
                 .iter()
                 .any(|s| s.dead_letters.as_deref() == Some(queue))
     }
+
+    /// Whether functions seal what they can't read into this queue.
+    pub fn takes_sealed_letters(&self, queue: &str) -> bool {
+        let url = embedded_queue_url(queue);
+        let target = |f: &Function| f.environment.get("DEAD_LETTER_QUEUE_URL") == Some(&url);
+        self.functions.values().any(target)
+    }
 }
 
 /// One Lambda function.

@@ -208,6 +208,7 @@ impl Client {
                 let redrive = queue.definition.redrive.as_ref();
                 redrive.is_some_and(|redrive| redrive.dead_letter_queue == name)
             }) || self.project.bundle.takes_failures(name)
+                || self.project.bundle.takes_sealed_letters(name)
         };
         let mut count = 0;
         for queue in queues

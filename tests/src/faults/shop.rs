@@ -145,6 +145,7 @@ impl Process {
             }
             Delivery::Click(event) => {
                 let handler = OpenReferralLink {
+                    address_rate: open_referral_link::ADDRESS_RATE,
                     store,
                     signing_key: signing_key(),
                     pseudonym_key: signing_key(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sql_store::{Backend, Options, Store, values};
 
 use crate::sealed::Letters;
-use crate::shop::{Answer, BEGIN_MS, Call, Shop, campaign};
+use crate::shop::{Answer, BEGIN_MS, CLICKS_OF_AN_ADDRESS, Call, Shop, campaign};
 
 const UNKNOWN: &str = "1111111111111111D";
 const CODE: &str = "01ABCDEFGHJ";
@@ -129,14 +129,15 @@ async fn naming_a_new_browser_each_time_fills_no_tables() {
     for (database, shop) in shops().await {
         promote(&shop, "caio").await;
         shop.send(&Call::customer("GET /vouchers/me")).await;
-        for number in 0..320 {
+        for number in 0..CLICKS_OF_AN_ADDRESS.burst + 20 {
             let call = Call::of("GET /r/{code}").path("code", CODE);
             let agent = format!("Mozilla/5.0 ({number})");
             let answer = shop.send_at_once(&call.header("user-agent", &agent)).await;
             assert_eq!(answer.status, 302);
         }
         let clicks = shop.tables().await["clicks"].len();
-        assert_eq!(clicks, 300, "{}", database.label());
+        let looked_at = usize::try_from(CLICKS_OF_AN_ADDRESS.burst).unwrap();
+        assert_eq!(clicks, looked_at, "{}", database.label());
     }
 }
 

@@ -18,8 +18,15 @@ use open_referral_link::OpenReferralLink;
 use redeem_voucher::RedeemVoucher;
 use serde_json::{Value, json};
 use sql_store::mgm::vouchers::{NewVoucher, issue};
+use sql_store::throttle::Rate;
 use sql_store::{Backend, Store, StoreError, Tx, values};
 use testkit::HttpCall;
+
+/// Few enough clicks of one address to be tried out.
+pub const CLICKS_OF_AN_ADDRESS: Rate = Rate {
+    burst: 100,
+    period_ms: 60_000,
+};
 
 /// In every wrong text: no answer, letter or table may show it.
 pub const SECRET: &str = "SEGREDO";
@@ -191,6 +198,7 @@ impl Shop {
             campaigns: ManageCampaigns::new(store.clone(), Loopback::Refused),
             links: CreateReferralLink::new(store.clone(), None),
             opener: OpenReferralLink {
+                address_rate: CLICKS_OF_AN_ADDRESS,
                 store: store.clone(),
                 signing_key: key(),
                 pseudonym_key: key(),

@@ -22,8 +22,8 @@ const RATE: Rate = Rate {
 };
 /// Clicks of one address: whoever names a new browser each time is a new visitor each time. Many
 /// phones share an address of their operator, so it is far above what one person does.
-const ADDRESS_RATE: Rate = Rate {
-    burst: 300,
+pub const ADDRESS_RATE: Rate = Rate {
+    burst: 6_000,
     period_ms: 60_000,
 };
 /// Browsers keep no cookie for longer.
@@ -40,6 +40,8 @@ pub struct OpenReferralLink {
     pub pseudonym_key: SigningKey,
     /// Where a wrong code leads.
     pub default_shop: ShopUrl,
+    /// Clicks of one address that are looked at, such as [`ADDRESS_RATE`].
+    pub address_rate: Rate,
 }
 
 impl Handler for OpenReferralLink {
@@ -98,7 +100,7 @@ impl OpenReferralLink {
         let (key, day) = (&self.pseudonym_key, request.now.day());
         let address = Visitor::pseudonym(key, &request.source_ip, "", day);
         let bucket = format!("open-link-address/{}", address.as_str());
-        let pass = throttle::pass(&self.store, &bucket, ADDRESS_RATE, request.now).await?;
+        let pass = throttle::pass(&self.store, &bucket, self.address_rate, request.now).await?;
         if pass != Pass::Free {
             return Ok(pass);
         }

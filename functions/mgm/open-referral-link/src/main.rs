@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use cold_start::{Need, SqlParts, Stage, keys};
 use domain::mgm::attribution::SigningKey;
 use domain::mgm::campaign::{Loopback, ShopUrl};
-use open_referral_link::OpenReferralLink;
+use open_referral_link::{ADDRESS_RATE, OpenReferralLink};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -29,6 +29,7 @@ async fn main() -> ExitCode {
             pseudonym_key: key(keys::PSEUDONYM_KEY)?,
             store: parts.store.clone(),
             default_shop,
+            address_rate: ADDRESS_RATE,
         };
         Ok((parts.announcer(), handler))
     })

@@ -60,6 +60,7 @@ impl Scene {
             };
             store.transact(insert).await.unwrap();
             let handler = OpenReferralLink {
+                address_rate: open_referral_link::ADDRESS_RATE,
                 store,
                 signing_key: key(),
                 pseudonym_key: SigningKey::new([4; 32]).unwrap(),
