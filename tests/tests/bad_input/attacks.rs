@@ -324,13 +324,15 @@ async fn of_two_arrival_coupons_at_the_same_moment_a_friend_gets_one() {
                 let call = Call::of("GET /r/{code}").path("code", CODE);
                 let opened = shop.send(&call.header("user-agent", &agent)).await;
                 let location = opened.header("location").to_owned();
-                let (_, coupon) = location.rsplit_once("cupom=").expect("a coupon on arrival");
-                coupons.push(coupon.to_owned());
+                let shop_page = reqwest::Url::parse(&location).unwrap();
+                let coupon = shop_page.query_pairs().find(|(name, _)| name == "cupom");
+                coupons.push(coupon.expect("a coupon on arrival").1.into_owned());
             }
             let friend = format!("amiga-{round}");
+            let now = shop.now();
             let (first, second) = tokio::join!(
-                reserve(&instances[0], &coupons[0], &friend, "p-a", shop.now()),
-                reserve(&instances[1], &coupons[1], &friend, "p-b", shop.now()),
+                reserve(&instances[0], &coupons[0], &friend, "p-a", now),
+                reserve(&instances[1], &coupons[1], &friend, "p-b", now),
             );
             assert_eq!(
                 u8::from(first) + u8::from(second),
