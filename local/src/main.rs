@@ -1,5 +1,8 @@
 //! `cargo local`: the bundle on one machine.
 
+// An optimised build computes the layout of all commands' futures at once.
+#![recursion_limit = "256"]
+
 use std::process::ExitCode;
 
 use clap::Parser as _;
