@@ -83,9 +83,14 @@ struct Original {
     receipts: Vec<String>,
 }
 
+/// The message's id, when it was refused, and in how many parts it was sealed.
+type Sealed = (String, String, usize);
+/// Receipt and content of each part, by its place.
+type Pieces = BTreeMap<usize, (String, Vec<u8>)>;
+
 /// Parts of messages that no single letter holds, until the last one is there.
 #[derive(Default)]
-struct Parts(BTreeMap<(String, String, usize), BTreeMap<usize, (String, Vec<u8>)>>);
+struct Parts(BTreeMap<Sealed, Pieces>);
 
 impl Parts {
     /// The whole message with its last part.
