@@ -18,7 +18,7 @@ use bench::{lambda_stub, process_cost};
 use serde_json::json;
 
 const DEFAULT_RUNS: usize = 15;
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(5);
 
 struct Candidate {
     name: String,
@@ -57,7 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             child.kill()?;
             child.wait()?;
             let (Ok(arrival), Ok(cost)) = (arrival, cost) else {
-                return Err(format!("{} did not ask for an event", candidate.name).into());
+                println!("{} did not ask for an event", candidate.name);
+                continue;
             };
             let mine = samples.entry(&candidate.name).or_default();
             mine.wall_micros
@@ -96,6 +97,13 @@ fn candidates(stub: &str) -> Result<Vec<Candidate>, Box<dyn Error>> {
             environment: production(stub),
         });
     }
+    all.retain(|candidate| {
+        let is_built = candidate.program.is_file();
+        if !is_built {
+            println!("{} is not built and takes no part", candidate.name);
+        }
+        is_built
+    });
     match std::env::var("BENCH_PYTHON") {
         Ok(python) => all.push(Candidate {
             name: "FastAPI with Mangum".to_owned(),
