@@ -82,19 +82,22 @@ fn candidates(stub: &str) -> Result<Vec<Candidate>, Box<dyn Error>> {
         arguments: Vec::new(),
         environment: BTreeMap::new(),
     }];
-    let template = sam_template::Template::read(Path::new("template.yaml"))?;
+    let template = sam_template::Template::read_with(
+        Path::new("template.yaml"),
+        &BTreeMap::from([("AppSecretArn".to_owned(), "app".to_owned())]),
+    )?;
+    let secrets_endpoint = (
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(),
+        format!("http://{stub}"),
+    );
     for function in &template.functions {
-        let Some(name) = Path::new(&function.code_uri)
-            .file_name()
-            .and_then(|name| name.to_str())
-        else {
-            continue;
-        };
+        let mut environment = template.environment(function)?;
+        environment.extend([secrets_endpoint.clone()]);
         all.push(Candidate {
-            name: name.to_owned(),
-            program: folder.join(name),
+            name: function.crate_name().to_owned(),
+            program: folder.join(function.crate_name()),
             arguments: Vec::new(),
-            environment: production(stub),
+            environment,
         });
     }
     all.retain(|candidate| {
@@ -108,37 +111,14 @@ fn candidates(stub: &str) -> Result<Vec<Candidate>, Box<dyn Error>> {
         Ok(python) => all.push(Candidate {
             name: "FastAPI with Mangum".to_owned(),
             program: PathBuf::from(python),
-            arguments: vec!["bench/python/start.py".to_owned()],
-            environment: BTreeMap::new(),
+            arguments: ["-m", "awslambdaric", "fastapi_function.handler"]
+                .map(str::to_owned)
+                .into(),
+            environment: [("PYTHONPATH".to_owned(), "bench/python".to_owned())].into(),
         }),
         Err(_) => println!("BENCH_PYTHON is not set: FastAPI takes no part (see bench/README.md)"),
     }
     Ok(all)
-}
-
-/// What a function meets in AWS; names that it doesn't read don't matter.
-fn production(stub: &str) -> BTreeMap<String, String> {
-    let queue = "https://sqs.us-east-1.amazonaws.com/000000000000/Fila";
-    let routes = json!({"voucher.emitido": [queue]}).to_string();
-    [
-        ("STAGE", "prod"),
-        ("ENVIRONMENT", "production"),
-        ("APP_SECRET_ID", "app"),
-        (
-            "AWS_ENDPOINT_URL_SECRETS_MANAGER",
-            &format!("http://{stub}"),
-        ),
-        ("PUBLISH_OUTBOX_FUNCTION", "publish-outbox"),
-        ("DEAD_LETTER_QUEUE_URL", queue),
-        ("EVENT_ROUTES", &routes),
-        ("TOKEN_JWKS", r#"{"keys":[]}"#),
-        ("TOKEN_ISSUER", "https://feira.local"),
-        ("TOKEN_AUDIENCE", "feira"),
-        ("PUBLIC_BASE_URL", "https://api.example.com"),
-        ("DEFAULT_SHOP_URL", "https://loja.example.com"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
 }
 
 fn spawn(candidate: &Candidate, stub: &str) -> std::io::Result<Child> {

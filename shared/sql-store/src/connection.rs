@@ -170,7 +170,8 @@ impl Store {
     }
 }
 
-/// READ COMMITTED with explicit locks (DESIGN §5), and strict types.
+/// READ COMMITTED with explicit locks (DESIGN §5), and strict types. Long IN lists are looked up in
+/// their index: beyond 200 values (the default) the optimiser guesses, and then reads whole tables.
 async fn prepare_session(
     connection: &mut sqlx::MySqlConnection,
     lock_wait_seconds: u64,
@@ -181,7 +182,8 @@ async fn prepare_session(
         .await?;
     connection
         .execute(sqlx::AssertSqlSafe(format!(
-            "SET SESSION innodb_lock_wait_timeout = {lock_wait_seconds}"
+            "SET SESSION innodb_lock_wait_timeout = {lock_wait_seconds}, \
+             eq_range_index_dive_limit = 0, sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
         )))
         .await?;
     Ok(())
