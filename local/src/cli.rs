@@ -58,9 +58,8 @@ pub enum Command {
     Start,
     /// Invokes one function with an event file and prints its answer; its log goes to the error
     /// output.
-    #[command(
-        after_help = "Example: cargo local -- invoke set-promoters events/set-promoters/daily.json"
-    )]
+    #[command(after_help = "Example:
+  cargo local -- invoke set-promoters events/set-promoters/accepted-schedule.json")]
     Invoke {
         /// Logical id in the template or name of the crate: IssueTripVoucherFunction,
         /// issue-trip-voucher.

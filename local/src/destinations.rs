@@ -82,7 +82,7 @@ impl Destinations {
     }
 
     /// Puts a record into a queue or, as S3 destinations do, under
-    /// `aws/lambda/async/<function>/<year>/<month>/<day>/`.
+    /// `aws/lambda/<function>/<year>/<month>/<day>/`.
     ///
     /// # Errors
     /// [`DestinationError`]; nothing was put.

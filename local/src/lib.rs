@@ -3,8 +3,8 @@
 //! It reads template.yaml, and nothing else, for what runs, and hands each function binary the very
 //! JSON that AWS would hand it, over the Lambda Runtime API.
 //!
-//! Architecture invariant: nothing here knows a function, a route, a queue or a job by name; a new
-//! function is a crate and a template resource.
+//! Architecture invariant: outside `demo` nothing here knows a function, a route, a queue or a job
+//! by name; a new function is a crate and a template resource.
 
 pub mod bundle;
 pub mod cli;

@@ -75,7 +75,7 @@ const LINKED_BY: [(&str, &[&str]); 9] = [
 ];
 /// Functions whose cold start must stay near a bare one: neither SQL nor an AWS client in them.
 const LIGHT: [&str; 2] = ["api-docs", "authorize"];
-/// Names that say nothing (STYLE).
+/// Names that say nothing of what a file holds.
 const EMPTY_NAMES: [&str; 5] = ["utils", "helpers", "manager", "common", "misc"];
 const MAX_LINES: usize = 500;
 

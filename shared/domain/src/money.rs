@@ -11,7 +11,7 @@ pub struct Centavos(i64);
 /// Largest amount that Feira handles: R$ 9,999,999,999.99. It keeps every sum of a shop inside i64.
 pub const LARGEST: Centavos = Centavos(999_999_999_999);
 
-/// A share in basis points (1/100 of a percent), from 0 to 10,000.
+/// A share in basis points (1/100 of a percent), from 1 to 10,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BasisPoints(u16);
 

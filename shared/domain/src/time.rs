@@ -33,8 +33,8 @@ impl UtcMillis {
         Ok(Self(millis))
     }
 
-    /// From an RFC 3339 text with an offset; a text without one is America/Sao_Paulo
-    /// (DESIGN §3). Precision below a millisecond is cut off.
+    /// From an RFC 3339 text with an offset; a text without one is America/Sao_Paulo. Precision
+    /// below a millisecond is cut off.
     ///
     /// # Errors
     /// When the text is no such time, or outside [`Self::new`].

@@ -147,7 +147,7 @@ pub(crate) async fn settle<M, D: DeadLetters>(
     hold_later_of_group(raw, retry)
 }
 
-/// FIFO: with the first message of a group that fails, every later one of the group fails (FACTS).
+/// FIFO: with a message that fails, every later one of its group fails, or they would overtake it.
 fn hold_later_of_group(raw: &[Raw<'_>], retry: Vec<usize>) -> Vec<usize> {
     let first_failed: HashSet<usize> = retry.into_iter().collect();
     let mut held: HashSet<&str> = HashSet::new();

@@ -18,7 +18,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a statement waits for MySQL's row lock before the use case is redone.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A frozen Lambda keeps dead sockets (FACTS): a connection idle for longer is tested first.
+/// A frozen Lambda keeps dead sockets: a connection idle for longer is tested first.
 const TRUSTED_IDLE: Duration = Duration::from_secs(2);
 
 /// Which database the store runs on.
@@ -170,7 +170,7 @@ impl Store {
     }
 }
 
-/// READ COMMITTED with explicit locks (DESIGN §5), and strict types. Long IN lists are looked up in
+/// READ COMMITTED with explicit locks (docs/adr/0002), strict types, and long IN lists looked up in
 /// their index: beyond 200 values (the default) the optimiser guesses, and then reads whole tables.
 async fn prepare_session(
     connection: &mut sqlx::MySqlConnection,

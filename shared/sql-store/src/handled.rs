@@ -4,7 +4,7 @@ use domain::time::UtcMillis;
 
 use crate::{StoreError, Tx, placeholders, values};
 
-/// Marks live this long (DESIGN §3.4); business keys guard for ever.
+/// Marks live this long; business keys guard for ever.
 pub const MARK_DAYS: u32 = 35;
 
 impl Tx {

@@ -1,5 +1,5 @@
 //! Idempotency keys of HTTP requests over SQL alone: the key lives in the work's transaction, so a
-//! second request waits for the first and replays its answer (DESIGN §5).
+//! second request waits for the first and replays its answer.
 
 use domain::time::UtcMillis;
 use sea_orm::FromQueryResult;

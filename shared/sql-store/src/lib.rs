@@ -1,7 +1,7 @@
 //! The SQL store: transactions that load facts under locks, ask the domain and write the effects.
 //!
-//! One set of queries serves SQLite and MySQL/MariaDB (docs/adr/0002). Architecture invariant:
-//! no statement stands outside this crate, and no rule of the shop stands in it.
+//! One set of queries serves SQLite and MySQL/MariaDB (docs/adr/0002). Architecture invariant: what
+//! is deployed has no statement on database 1 outside this crate, and no rule of the shop in it.
 
 pub mod connection;
 pub mod customers;

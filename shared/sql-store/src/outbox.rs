@@ -1,4 +1,4 @@
-//! The outbox: domain events leave in the transaction of their cause (DESIGN §3.1–2).
+//! The outbox: domain events are written in the transaction of their cause and sent after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -14,7 +14,7 @@ use crate::{
     observer::Point,
 };
 
-/// How often a use case is tried when the database asks for a redo (DESIGN §5).
+/// How often a use case is tried when the database asks for a redo (docs/adr/0002).
 const MOST_ATTEMPTS: u32 = 5;
 const FIRST_PAUSE_MS: u64 = 5;
 

@@ -1,4 +1,4 @@
-//! Domain events from the outbox to their queues, in order per aggregate (DESIGN §3.2).
+//! Domain events from the outbox to their queues, in order per aggregate.
 
 mod publish;
 mod routes;

@@ -1,7 +1,6 @@
 //! News of orders (`pedidos`): purchases through a link become referrals, cancelled ones void them.
 //!
-//! Locks are taken in the order purchases → referrals → promoters → vouchers → order_vouchers →
-//! campaigns.
+//! The order of locks stands in [`crate::mgm`].
 
 use domain::{
     code::ReferralCode,

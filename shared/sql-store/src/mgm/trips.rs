@@ -1,6 +1,6 @@
 //! Completed trips: stored always, and rewarded when their purchase became a referral.
 //!
-//! Whole batches go in one transaction of about a dozen statements, whatever their size.
+//! Whole batches go in one transaction of 13 statements, whatever their size (docs/adr/0050).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

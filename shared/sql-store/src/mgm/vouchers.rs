@@ -1,7 +1,7 @@
 //! Coupons and vouchers in SQL: issued with their referral, reserved and used by orders, cancelled
 //! or expired.
 //!
-//! Locks are taken in the order purchases → referrals → vouchers → order_vouchers → campaigns.
+//! The order of locks stands in [`crate::mgm`].
 
 pub mod budget;
 mod issue;
