@@ -10,10 +10,7 @@ async fn main() -> ExitCode {
     lambda_kit::http::run("create-referral-link", async || {
         let parts = SqlParts::open(&[]).await?;
         let base = parts.process.get("PUBLIC_BASE_URL").map(str::to_owned);
-        Ok((
-            parts.announcer(),
-            CreateReferralLink::new(parts.store, base),
-        ))
+        Ok(((), CreateReferralLink::new(parts.store, base)))
     })
     .await
 }

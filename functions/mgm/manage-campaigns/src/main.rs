@@ -14,10 +14,7 @@ async fn main() -> ExitCode {
             Stage::Dev => Loopback::Allowed,
             Stage::Prod => Loopback::Refused,
         };
-        Ok((
-            parts.announcer(),
-            ManageCampaigns::new(parts.store, loopback),
-        ))
+        Ok(((), ManageCampaigns::new(parts.store, loopback)))
     })
     .await
 }

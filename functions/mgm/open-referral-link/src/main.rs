@@ -27,11 +27,11 @@ async fn main() -> ExitCode {
         let handler = OpenReferralLink {
             signing_key: key(keys::REF_SIGNING_KEY)?,
             pseudonym_key: key(keys::PSEUDONYM_KEY)?,
-            store: parts.store.clone(),
+            store: parts.store,
             default_shop,
             address_rate: ADDRESS_RATE,
         };
-        Ok((parts.announcer(), handler))
+        Ok(((), handler))
     })
     .await
 }

@@ -9,10 +9,8 @@ use set_promoters::SetPromoters;
 async fn main() -> ExitCode {
     lambda_kit::schedule::run("set-promoters", async || {
         let parts = SqlParts::open(&[]).await?;
-        Ok((
-            parts.announcer(),
-            SetPromoters::new(parts.store, lambda_kit::clock::now),
-        ))
+        let clock = lambda_kit::clock::now;
+        Ok(((), SetPromoters::new(parts.store, clock)))
     })
     .await
 }
