@@ -73,12 +73,6 @@ impl OrderStatus {
         matches!(self, Self::Cancelled | Self::Refunded)
     }
 
-    /// Whether the order was paid, as far as this status tells.
-    #[must_use]
-    pub const fn is_paid(self) -> bool {
-        matches!(self, Self::Paid | Self::Completed)
-    }
-
     /// The status after news that may come late or twice: an order only moves on.
     #[must_use]
     pub fn merged(self, news: Self) -> Self {

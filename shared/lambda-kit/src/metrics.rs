@@ -11,21 +11,12 @@ use crate::logging::print_line;
 const NAMESPACE: &str = "Feira";
 
 /// A Lambda handles one event at a time, so one collection serves the invocation.
-static COUNTS: Mutex<BTreeMap<&'static str, (i64, &'static str)>> = Mutex::new(BTreeMap::new());
+static COUNTS: Mutex<BTreeMap<&'static str, i64>> = Mutex::new(BTreeMap::new());
 
 /// Adds to a count of this invocation.
 pub fn count(name: &'static str, more: i64) {
-    add(name, more, "Count");
-}
-
-/// Adds a duration in milliseconds.
-pub fn millis(name: &'static str, duration_ms: i64) {
-    add(name, duration_ms, "Milliseconds");
-}
-
-fn add(name: &'static str, more: i64, unit: &'static str) {
     if let Ok(mut counts) = COUNTS.lock() {
-        counts.entry(name).or_insert((0, unit)).0 += more;
+        *counts.entry(name).or_default() += more;
     }
 }
 
@@ -39,17 +30,13 @@ pub(crate) fn flush(function: &str, now: UtcMillis) {
     }
 }
 
-fn line(
-    function: &str,
-    counts: &BTreeMap<&'static str, (i64, &'static str)>,
-    now: UtcMillis,
-) -> Option<Value> {
+fn line(function: &str, counts: &BTreeMap<&'static str, i64>, now: UtcMillis) -> Option<Value> {
     if counts.is_empty() {
         return None;
     }
     let definitions: Vec<Value> = counts
-        .iter()
-        .map(|(name, (_, unit))| json!({"Name": name, "Unit": unit}))
+        .keys()
+        .map(|name| json!({"Name": name, "Unit": "Count"}))
         .collect();
     let mut line = Map::new();
     line.insert(
@@ -65,7 +52,7 @@ fn line(
     line.extend(
         counts
             .iter()
-            .map(|(name, (value, _))| ((*name).to_owned(), (*value).into())),
+            .map(|(name, value)| ((*name).to_owned(), (*value).into())),
     );
     Some(Value::Object(line))
 }
@@ -76,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_line_follows_the_embedded_metric_format() {
-        let counts = BTreeMap::from([("VouchersIssued", (3, "Count"))]);
+        let counts = BTreeMap::from([("VouchersIssued", 3)]);
         let line = line(
             "issue-trip-voucher",
             &counts,

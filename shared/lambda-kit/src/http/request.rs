@@ -6,7 +6,6 @@ use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use contracts::fields::Fields;
 use domain::time::UtcMillis;
-use serde::de::DeserializeOwned;
 
 use super::LARGEST_BODY_BYTES;
 use crate::{FieldError, Invocation, Problem};
@@ -193,22 +192,6 @@ impl Request {
         Ok(Fields::read(&self.body)?)
     }
 
-    /// The body as a contract's type.
-    ///
-    /// # Errors
-    /// Names the first field that is missing, unknown or of another type; shows no value.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let mut reader = serde_json::Deserializer::from_slice(&self.body);
-        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let path = error.path().to_string();
-            wrong_field(&path, error.inner())
-        })?;
-        reader
-            .end()
-            .map_err(|_| Problem::field("body", "must be one JSON value"))?;
-        Ok(value)
-    }
-
     /// The Idempotency-Key, when it is given.
     ///
     /// # Errors
@@ -238,37 +221,6 @@ impl Request {
     pub fn required_idempotency_key(&self) -> Result<&str, Problem> {
         let missing = || Problem::field("Idempotency-Key", "must be given");
         self.idempotency_key()?.ok_or_else(missing)
-    }
-}
-
-/// serde's text quotes values, so only the parts that name fields and types are taken from it.
-fn wrong_field(path: &str, error: &serde_json::Error) -> Problem {
-    if error.is_syntax() || error.is_eof() || error.is_io() {
-        return Problem::field("body", "must be valid JSON");
-    }
-    let text = error.to_string();
-    let named = |prefix: &str| text.strip_prefix(prefix)?.split('`').next();
-    let inside = |name: &str| {
-        if path == "." {
-            name.to_owned()
-        } else {
-            format!("{path}.{name}")
-        }
-    };
-    if let Some(name) = named("missing field `") {
-        return Problem::field(inside(name), "must be given");
-    }
-    if text.starts_with("unknown field `") {
-        return Problem::field(path, "is not a field of this request");
-    }
-    let path = if path == "." { "body" } else { path };
-    let expected = text
-        .rsplit_once("expected ")
-        .map(|(_, rest)| rest.split(" at line").next().unwrap_or(rest))
-        .filter(|rest| !text.starts_with("invalid value") && rest.len() < 200);
-    match expected {
-        Some(expected) => Problem::field(path, format!("must be {expected}")),
-        None => Problem::field(path, "must be a value that the rules allow"),
     }
 }
 
