@@ -338,15 +338,7 @@ impl From<&Campaign> for CampaignBody {
             status: campaign.status().as_str(),
             inicio: terms.starts().to_string(),
             fim: terms.ends().to_string(),
-            desconto: match terms.discount() {
-                Discount::Amount(amount) => DiscountBody::Valor {
-                    valor: amount.to_string(),
-                },
-                Discount::Percent { points, cap } => DiscountBody::Percentual {
-                    percentual: points.percent(),
-                    teto: cap.to_string(),
-                },
-            },
+            desconto: terms.discount().into(),
             recompensa: terms.reward().to_string(),
             compra_minima: terms.minimum_purchase().to_string(),
             limite_mensal_promotor: terms.promoter_monthly_limit(),
