@@ -17,7 +17,7 @@ use lambda_kit::{Invocation, InvocationFailed, SealKey, metrics};
 use queues::Queues;
 use serde_json::{Value, json};
 use sql_store::jobs::LedgerRow;
-use sql_store::mgm::audit::{Place, Verdict, verify};
+use sql_store::mgm::audit::{BrokenLink, Place, Verdict, verify};
 use sql_store::{Store, StoreError, jobs};
 
 pub use command::{Command, MOST_DAYS, MOST_REPLAYED, MOST_RUNS};
@@ -83,6 +83,10 @@ impl Handler for RunCommand {
             } => self.backfill(job, &dates, dry_run, invocation.now).await,
             Command::Verify => {
                 let verdict = verify(&self.store).await.map_err(store_failed)?;
+                if let Some(BrokenLink { place, problem }) = &verdict.broken {
+                    metrics::count("AuditBroken", 1);
+                    tracing::error!(?place, %problem, "the audit is broken");
+                }
                 Ok(verdict_body(&verdict))
             }
             Command::Replay { queue, most } => self.replay(&queue, most, invocation).await,
@@ -243,19 +247,15 @@ fn run_body(run: &LedgerRow) -> Value {
 }
 
 fn verdict_body(verdict: &Verdict) -> Value {
-    let broken = verdict.broken.as_ref().map(|broken| {
-        metrics::count("AuditBroken", 1);
-        tracing::error!(place = ?broken.place, problem = %broken.problem, "the audit is broken");
-        match &broken.place {
-            Place::Chain {
-                entity,
-                id,
-                version,
-            } => json!({"entidade": entity, "id": id,
-                "versao": version, "problema": broken.problem.to_string()}),
-            Place::Anchor { day } => {
-                json!({"ancora": day, "problema": broken.problem.to_string()})
-            }
+    let broken = verdict.broken.as_ref().map(|broken| match &broken.place {
+        Place::Chain {
+            entity,
+            id,
+            version,
+        } => json!({"entidade": entity, "id": id,
+            "versao": version, "problema": broken.problem.to_string()}),
+        Place::Anchor { day } => {
+            json!({"ancora": day, "problema": broken.problem.to_string()})
         }
     });
     json!({
