@@ -29,6 +29,9 @@ pub enum StoreError {
     /// A migration failed or is unknown to this version.
     #[error("{0}")]
     Migration(String),
+    /// What was to be kept can't be written as JSON.
+    #[error("what was to be stored can't be written as JSON")]
+    NotJson,
     /// The operating system gave no random bytes.
     #[error("no random bytes from the operating system")]
     NoEntropy,

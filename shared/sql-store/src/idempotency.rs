@@ -3,6 +3,7 @@
 
 use domain::time::UtcMillis;
 use sea_orm::FromQueryResult;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{StoreError, Tx, values};
@@ -48,6 +49,17 @@ struct Row {
     fingerprint: String,
     status: i32,
     body: String,
+}
+
+impl StoredAnswer {
+    /// An answer with this body.
+    ///
+    /// # Errors
+    /// [`StoreError::NotJson`] when the body can't be written so.
+    pub fn json(status: u16, body: &impl Serialize) -> Result<Self, StoreError> {
+        let body = serde_json::to_string(body).map_err(|_| StoreError::NotJson)?;
+        Ok(Self { status, body })
+    }
 }
 
 impl RequestKey {

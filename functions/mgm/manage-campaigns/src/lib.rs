@@ -32,10 +32,7 @@ impl ManageCampaigns {
         let key = request.required_idempotency_key()?;
         let asked = read_new(&request.body, self.loopback).map_err(problems::wrong_fields)?;
         let key = RequestKey::new(operator, &request.route, key, &request.body);
-        let encode = |campaign: &Campaign| StoredAnswer {
-            status: 201,
-            body: body_text(campaign),
-        };
+        let encode = |campaign: &Campaign| StoredAnswer::json(201, &CampaignBody::from(campaign));
         let answer = campaigns::open_campaign(&self.store, &key, &asked, request.now, encode)
             .await
             .map_err(problems::of_open)?;
@@ -78,10 +75,6 @@ impl Handler for ManageCampaigns {
             _ => Err(Problem::not_found("There is no such route")),
         }
     }
-}
-
-fn body_text(campaign: &Campaign) -> String {
-    serde_json::to_string(&CampaignBody::from(campaign)).unwrap_or_default()
 }
 
 fn campaign_id(request: &Request) -> Result<CampaignId, Problem> {

@@ -5,11 +5,14 @@ use domain::{
     identity::OrderId,
     mgm::voucher::{Reservation, State, Status, Use},
 };
-use serde::Serialize;
 use sql_store::{
+    StoreError,
     idempotency::StoredAnswer,
     mgm::vouchers::{Recipient, ShownVoucher, StoredVoucher},
 };
+
+/// The same request gives the same answer, whether or not it was the first.
+const ANSWERED: u16 = 200;
 
 /// A voucher with the status that its owner should see.
 pub(crate) fn voucher(shown: &ShownVoucher, recipient: Option<Recipient>) -> VoucherBody {
@@ -54,38 +57,44 @@ pub(crate) fn voucher(shown: &ShownVoucher, recipient: Option<Recipient>) -> Vou
     body
 }
 
-pub(crate) fn reservation(voucher: &StoredVoucher, held: &Reservation) -> StoredAnswer {
-    stored(&ReservationBody {
-        id_voucher: voucher.id.to_string(),
-        id_pedido: held.order.to_string(),
-        desconto: held.discount.to_string(),
-        reservado_ate: held.until.to_string(),
-    })
+pub(crate) fn reservation(
+    voucher: &StoredVoucher,
+    held: &Reservation,
+) -> Result<StoredAnswer, StoreError> {
+    StoredAnswer::json(
+        ANSWERED,
+        &ReservationBody {
+            id_voucher: voucher.id.to_string(),
+            id_pedido: held.order.to_string(),
+            desconto: held.discount.to_string(),
+            reservado_ate: held.until.to_string(),
+        },
+    )
 }
 
-pub(crate) fn usage(voucher: &StoredVoucher, done: &Use) -> StoredAnswer {
-    stored(&UseBody {
-        id_voucher: voucher.id.to_string(),
-        id_pedido: done.order.to_string(),
-        status: Status::Used.as_str(),
-        desconto: done.discount.to_string(),
-        usado_em: done.used.to_string(),
-    })
+pub(crate) fn usage(voucher: &StoredVoucher, done: &Use) -> Result<StoredAnswer, StoreError> {
+    StoredAnswer::json(
+        ANSWERED,
+        &UseBody {
+            id_voucher: voucher.id.to_string(),
+            id_pedido: done.order.to_string(),
+            status: Status::Used.as_str(),
+            desconto: done.discount.to_string(),
+            usado_em: done.used.to_string(),
+        },
+    )
 }
 
-pub(crate) fn released(voucher: &StoredVoucher, order: &OrderId) -> StoredAnswer {
-    stored(&ReleaseBody {
-        id_voucher: voucher.id.to_string(),
-        id_pedido: order.to_string(),
-        status: voucher.state.status().as_str(),
-    })
-}
-
-/// The same request gives the same answer, whether or not it was the first: always 200.
-fn stored(body: &impl Serialize) -> StoredAnswer {
-    // Texts only: serialising them can't fail.
-    StoredAnswer {
-        status: 200,
-        body: serde_json::to_string(body).unwrap_or_default(),
-    }
+pub(crate) fn released(
+    voucher: &StoredVoucher,
+    order: &OrderId,
+) -> Result<StoredAnswer, StoreError> {
+    StoredAnswer::json(
+        ANSWERED,
+        &ReleaseBody {
+            id_voucher: voucher.id.to_string(),
+            id_pedido: order.to_string(),
+            status: voucher.state.status().as_str(),
+        },
+    )
 }

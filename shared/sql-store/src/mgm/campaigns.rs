@@ -210,7 +210,7 @@ pub async fn open_campaign(
     key: &RequestKey,
     asked: &Amendment,
     now: UtcMillis,
-    encode: impl Fn(&Campaign) -> StoredAnswer,
+    encode: impl Fn(&Campaign) -> Result<StoredAnswer, StoreError>,
 ) -> Result<StoredAnswer, OpenCampaignError> {
     store
         .transact(async |tx: &Tx| {
@@ -223,7 +223,7 @@ pub async fn open_campaign(
             let campaign =
                 Campaign::open(id, asked.clone(), now).map_err(OpenCampaignError::Wrong)?;
             insert(tx, &campaign).await?;
-            let answer = encode(&campaign);
+            let answer = encode(&campaign)?;
             tx.store_answer(key, &answer).await?;
             Ok(answer)
         })

@@ -2,16 +2,17 @@
 
 use contracts::mgm::events::MgmEvent;
 
-use crate::outbox::NewEvent;
+use crate::{StoreError, outbox::NewEvent};
 
 /// The outbox row of an event.
-#[must_use]
-pub fn outgoing(event: &MgmEvent) -> NewEvent {
-    NewEvent {
+///
+/// # Errors
+/// [`StoreError::NotJson`] when it can't be written so.
+pub fn outgoing(event: &MgmEvent) -> Result<NewEvent, StoreError> {
+    Ok(NewEvent {
         event_type: event.tipo.as_str(),
         aggregate_key: event.aggregate_key(),
         version: event.versao,
-        // Texts and numbers only: serialising them can't fail.
-        payload: serde_json::to_string(event).unwrap_or_default(),
-    }
+        payload: serde_json::to_string(event).map_err(|_| StoreError::NotJson)?,
+    })
 }

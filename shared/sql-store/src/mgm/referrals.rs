@@ -5,7 +5,7 @@ use domain::{
     code::ReferralCode,
     identity::{CampaignId, CustomerId, OrderId, ReferralId},
     mgm::{
-        audit::{self, Change, Details, Entity, Event, Head},
+        audit::{self, Change, Details, Entity, Entry, Event, Head},
         campaign::{Campaign, CouponMoment},
         referral::{Acceptance, Claim, Order, ReferralStatus, Refusal, VoidReason, judge_purchase},
         voucher::Kind,
@@ -262,19 +262,38 @@ async fn insert(
         return Err(NotAccepted::Lost(Refusal::AlreadyReferred));
     }
     let tipo = EventType::ReferralAccepted;
+    announce(
+        tx,
+        entry,
+        tipo,
+        &promoter.campaign_id,
+        &promoter.customer_id,
+    )
+    .await?;
+    Ok(id)
+}
+
+/// Keeps a referral's change and tells of it.
+async fn announce(
+    tx: &Tx,
+    entry: Entry,
+    tipo: EventType,
+    campaign: &str,
+    promoter: &str,
+) -> Result<(), StoreError> {
     let event = MgmEvent {
         id_evento: None,
         tipo,
         versao: entry.version,
-        ocorrido_em: now.to_string(),
-        id_campanha: promoter.campaign_id.clone(),
-        id_indicacao: Some(id.as_str().to_owned()),
+        ocorrido_em: entry.changed.to_string(),
+        id_campanha: campaign.to_owned(),
+        id_indicacao: Some(entry.id.clone()),
         id_voucher: None,
-        id_cliente: promoter.customer_id.clone(),
+        id_cliente: promoter.to_owned(),
     };
+    let now = entry.changed;
     append(tx, &[entry]).await?;
-    tx.publish(&[outgoing(&event)], now).await?;
-    Ok(id)
+    tx.publish(&[outgoing(&event)?], now).await
 }
 
 async fn issue_coupon(
@@ -369,18 +388,8 @@ pub(super) async fn void(
     if written != 1 {
         return Err(StoreError::Broken("referrals.version changed under a lock"));
     }
-    let event = MgmEvent {
-        id_evento: None,
-        tipo: EventType::ReferralVoided,
-        versao: entry.version,
-        ocorrido_em: now.to_string(),
-        id_campanha: referral.campaign.as_str().to_owned(),
-        id_indicacao: Some(id.to_owned()),
-        id_voucher: None,
-        id_cliente: referral.promoter.as_str().to_owned(),
-    };
-    append(tx, &[entry]).await?;
-    tx.publish(&[outgoing(&event)], now).await?;
+    let (campaign, promoter) = (referral.campaign.as_str(), referral.promoter.as_str());
+    announce(tx, entry, EventType::ReferralVoided, campaign, promoter).await?;
     limits::give_back(tx, &referral).await?;
     let voided = vouchers::cancel_of_referral(tx, &referral.id, now).await?;
     let amount = referral.held.checked_add(voided.given_back);

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use domain::identity::CampaignId;
 use domain::mgm::campaign::{AmendError, Amendment, CampaignStatus, Proposal};
-use sql_store::idempotency::{RequestKey, StoredAnswer};
+use sql_store::idempotency::RequestKey;
 use sql_store::mgm::campaigns::{
     ChangeCampaignError, OpenCampaignError, change_campaign, find, list, load, open_campaign,
     refusals,
@@ -13,14 +13,7 @@ use sql_store::mgm::campaigns::{
 use sql_store::Tx;
 use sql_store::mgm::vouchers::budget::hold_as_read;
 
-use crate::scene::{NOW, Scene, centavos, proposal, time};
-
-fn answer_with_id(campaign: &domain::mgm::campaign::Campaign) -> StoredAnswer {
-    StoredAnswer {
-        status: 201,
-        body: campaign.id().to_string(),
-    }
-}
+use crate::scene::{NOW, Scene, answer_with_id, centavos, proposal, time};
 
 #[tokio::test]
 async fn a_campaign_is_opened_once_for_an_idempotency_key() {

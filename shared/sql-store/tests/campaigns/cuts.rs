@@ -8,11 +8,11 @@ use domain::code::ReferralCode;
 use domain::customers::{News, Place, Profile};
 use domain::identity::CampaignId;
 use domain::mgm::attribution::{SigningKey, Visitor};
-use domain::mgm::campaign::{Amendment, Campaign, CouponMoment, Proposal};
+use domain::mgm::campaign::{Amendment, CouponMoment, Proposal};
 use domain::mgm::click::ClickKind;
 use domain::time::{Day, UtcMillis};
 use sql_store::customers::sync;
-use sql_store::idempotency::{RequestKey, StoredAnswer};
+use sql_store::idempotency::RequestKey;
 use sql_store::jobs::TimeLeft;
 use sql_store::mgm::campaigns::{change_campaign, open_campaign};
 use sql_store::mgm::clicks::{Click, open_link};
@@ -22,7 +22,7 @@ use sql_store::observer::{Point, StatementObserver};
 use sql_store::{FromQueryResult, Options, Store, Tx, values};
 use tokio::sync::Notify;
 
-use crate::scene::{NOW, Scene, centavos, customer, proposal, time};
+use crate::scene::{NOW, Scene, answer_with_id, centavos, customer, proposal, time};
 
 /// Ends the run at the point that is counted down to.
 struct Killer {
@@ -149,11 +149,7 @@ async fn a_campaign_is_opened_once() {
             proposal: proposal(),
             status: None,
         };
-        let encode = |campaign: &Campaign| StoredAnswer {
-            status: 201,
-            body: campaign.id().to_string(),
-        };
-        open_campaign(store, &key, &asked, time(NOW), encode)
+        open_campaign(store, &key, &asked, time(NOW), answer_with_id)
             .await
             .unwrap();
     };

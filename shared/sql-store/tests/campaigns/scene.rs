@@ -2,11 +2,12 @@
 
 use domain::customers::{News, Place, Profile};
 use domain::identity::{CampaignId, CustomerId};
-use domain::mgm::campaign::{Amendment, Discount, Loopback, Proposal, ShopUrl};
+use domain::mgm::campaign::{Amendment, Campaign, Discount, Loopback, Proposal, ShopUrl};
 use domain::money::Centavos;
 use domain::time::UtcMillis;
 use sql_store::idempotency::{RequestKey, StoredAnswer};
-use sql_store::{FromQueryResult, Options, Store, Tx, values};
+use sql_store::mgm::campaigns::open_campaign;
+use sql_store::{FromQueryResult, Options, Store, StoreError, Tx, values};
 use testkit::{TestDatabase, databases};
 
 /// Most tests happen at this time.
@@ -32,6 +33,12 @@ pub fn centavos(count: i64) -> Option<Centavos> {
 
 pub fn customer(id: &str) -> CustomerId {
     CustomerId::parse(id).unwrap()
+}
+
+/// An answer that is the campaign's id.
+pub fn answer_with_id(campaign: &Campaign) -> Result<StoredAnswer, StoreError> {
+    let body = campaign.id().to_string();
+    Ok(StoredAnswer { status: 201, body })
 }
 
 /// Terms that nobody would refuse.
@@ -107,12 +114,7 @@ impl Scene {
             proposal: asked,
             status: None,
         };
-        let encode = |campaign: &domain::mgm::campaign::Campaign| StoredAnswer {
-            status: 201,
-            body: campaign.id().to_string(),
-        };
-        let answer =
-            sql_store::mgm::campaigns::open_campaign(&self.store, &key, &asked, now, encode).await;
+        let answer = open_campaign(&self.store, &key, &asked, now, answer_with_id).await;
         CampaignId::parse(answer.unwrap().body).unwrap()
     }
 

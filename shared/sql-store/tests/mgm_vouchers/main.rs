@@ -158,15 +158,18 @@ async fn try_reserve(
         order: order(for_order),
         total: reais(100),
     };
-    let answer = reserve(store, &asked, None, now, |_, reservation| StoredAnswer {
-        status: 201,
-        body: format!(
+    let answer = reserve(store, &asked, None, now, |_, reservation| {
+        told(format!(
             "{} until {}",
             reservation.discount,
             reservation.until.get() - NOW_MS
-        ),
+        ))
     });
     answer.await.map(|answer| answer.body)
+}
+
+fn told(body: String) -> Result<StoredAnswer, StoreError> {
+    Ok(StoredAnswer { status: 200, body })
 }
 
 fn settle(voucher: &Issued, for_order: &str, actor: Actor) -> Settle {
@@ -184,9 +187,8 @@ async fn try_commit(
     now: UtcMillis,
 ) -> Result<String, RedeemVoucherError> {
     let asked = settle(voucher, for_order, Actor::Service);
-    let answer = commit(store, &asked, None, now, |_, done| StoredAnswer {
-        status: 200,
-        body: format!("{} at {}", done.discount, done.used.get() - NOW_MS),
+    let answer = commit(store, &asked, None, now, |_, done| {
+        told(format!("{} at {}", done.discount, done.used.get() - NOW_MS))
     });
     answer.await.map(|answer| answer.body)
 }
@@ -197,9 +199,8 @@ async fn try_release(
     for_order: &str,
 ) -> Result<String, RedeemVoucherError> {
     let asked = settle(voucher, for_order, Actor::Customer(customer("friend")));
-    let answer = release(store, &asked, None, at(0), |voucher| StoredAnswer {
-        status: 200,
-        body: voucher.state.status().as_str().to_owned(),
+    let answer = release(store, &asked, None, at(0), |voucher| {
+        told(voucher.state.status().as_str().to_owned())
     });
     answer.await.map(|answer| answer.body)
 }

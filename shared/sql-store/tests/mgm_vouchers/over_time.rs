@@ -164,10 +164,7 @@ async fn an_idempotency_key_replays_its_answer_and_refuses_another_request() {
         let voucher = issue_all(&store, &[coupon("R1")]).await.remove(0);
         let asked = settle(&voucher, "A", Actor::Service);
         let key = |content: &[u8]| RequestKey::new("shop", "POST commit", "k1", content);
-        let encode = |_: &_, _: &_| StoredAnswer {
-            status: 200,
-            body: "done".to_owned(),
-        };
+        let encode = |_: &_, _: &_| StoredAnswer::json(200, &"done");
         let refused = commit(&store, &asked, Some(&key(b"a")), at(0), encode).await;
         assert!(matches!(refused, Err(RedeemVoucherError::Unavailable(_))));
         try_reserve(&store, &voucher, "friend", "A", at(0))

@@ -313,11 +313,8 @@ impl Scene {
     }
 }
 
-fn answer() -> StoredAnswer {
-    StoredAnswer {
-        status: 200,
-        body: String::new(),
-    }
+fn answer() -> Result<StoredAnswer, StoreError> {
+    StoredAnswer::json(200, &())
 }
 
 pub fn code(number: u8) -> ReferralCode {

@@ -157,7 +157,7 @@ async fn write(
         .iter()
         .filter_map(|(new, issued, entry)| new.announcement(issued, entry, now))
         .map(|event| outgoing(&event))
-        .collect();
+        .collect::<Result<_, _>>()?;
     tx.publish(&events, now).await
 }
 

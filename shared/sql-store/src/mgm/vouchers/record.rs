@@ -232,7 +232,7 @@ impl StoredVoucher {
         }
         append(tx, &[entry]).await?;
         match tipo.and_then(|tipo| self.announcement(tipo, now)) {
-            Some(event) => tx.publish(&[outgoing(&event)], now).await,
+            Some(event) => tx.publish(&[outgoing(&event)?], now).await,
             None => Ok(()),
         }
     }

@@ -106,11 +106,11 @@ pub async fn reserve(
     asked: &Reserve,
     key: Option<&RequestKey>,
     now: UtcMillis,
-    encode: impl Fn(&StoredVoucher, &Reservation) -> StoredAnswer,
+    encode: impl Fn(&StoredVoucher, &Reservation) -> Result<StoredAnswer, StoreError>,
 ) -> Result<StoredAnswer, RedeemVoucherError> {
     once(store, key, now, async |tx: &Tx| {
         let (voucher, reservation) = reserve_in(tx, asked, now).await?;
-        Ok(encode(&voucher, &reservation))
+        Ok(encode(&voucher, &reservation)?)
     })
     .await
 }
@@ -124,7 +124,7 @@ pub async fn commit(
     asked: &Settle,
     key: Option<&RequestKey>,
     now: UtcMillis,
-    encode: impl Fn(&StoredVoucher, &Use) -> StoredAnswer,
+    encode: impl Fn(&StoredVoucher, &Use) -> Result<StoredAnswer, StoreError>,
 ) -> Result<StoredAnswer, RedeemVoucherError> {
     once(store, key, now, async |tx: &Tx| {
         let hold = order_hold(tx, &asked.order).await?;
@@ -136,7 +136,7 @@ pub async fn commit(
                 done
             }
         };
-        Ok(encode(&voucher, &done))
+        Ok(encode(&voucher, &done)?)
     })
     .await
 }
@@ -150,7 +150,7 @@ pub async fn release(
     asked: &Settle,
     key: Option<&RequestKey>,
     now: UtcMillis,
-    encode: impl Fn(&StoredVoucher) -> StoredAnswer,
+    encode: impl Fn(&StoredVoucher) -> Result<StoredAnswer, StoreError>,
 ) -> Result<StoredAnswer, RedeemVoucherError> {
     once(store, key, now, async |tx: &Tx| {
         let mut voucher = locked_for(tx, asked).await?;
@@ -162,7 +162,7 @@ pub async fn release(
                 .save(tx, Event::VoucherReleased, details, None, now)
                 .await?;
         }
-        Ok(encode(&voucher))
+        Ok(encode(&voucher)?)
     })
     .await
 }
