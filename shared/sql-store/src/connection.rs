@@ -9,7 +9,6 @@ use sea_orm::{
 
 use crate::{
     StoreError,
-    entropy::{Entropy, SystemEntropy},
     observer::{Point, StatementObserver},
 };
 
@@ -37,8 +36,6 @@ pub struct Options {
     pub connections: u32,
     /// Certificates (PEM) that a MySQL server must prove itself with; none: TLS only if offered.
     pub certificate_authorities: Option<&'static [u8]>,
-    /// Source of ids and codes.
-    pub entropy: Arc<dyn Entropy>,
     /// Watches each statement in tests.
     pub observer: Option<Arc<dyn StatementObserver>>,
     /// How long a statement waits for a lock before the use case is redone; none: 10 s for SQLite's
@@ -51,7 +48,6 @@ impl Default for Options {
         Self {
             connections: 1,
             certificate_authorities: None,
-            entropy: Arc::new(SystemEntropy),
             observer: None,
             lock_wait: None,
         }

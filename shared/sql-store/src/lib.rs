@@ -5,7 +5,6 @@
 
 pub mod connection;
 pub mod customers;
-pub mod entropy;
 pub mod error;
 pub mod handled;
 pub mod housekeeping;

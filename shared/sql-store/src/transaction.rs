@@ -70,7 +70,8 @@ impl Store {
     /// Doubles from 5 ms, with jitter so that two rivals don't meet again.
     async fn pause_before(&self, attempt: u32) {
         let mut jitter = [0_u8; 1];
-        self.options.entropy.fill(&mut jitter);
+        // Without random bytes the pause is the plain one.
+        let _ = getrandom::fill(&mut jitter);
         let pause_ms = (FIRST_PAUSE_MS << attempt.min(8)) + u64::from(jitter[0] % 16);
         tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
     }
@@ -195,11 +196,8 @@ impl Tx {
     /// [`StoreError::NoEntropy`].
     pub fn random<const N: usize>(&self) -> Result<[u8; N], StoreError> {
         let mut bytes = [0; N];
-        if self.store.options.entropy.fill(&mut bytes) {
-            Ok(bytes)
-        } else {
-            Err(StoreError::NoEntropy)
-        }
+        getrandom::fill(&mut bytes).map_err(|_| StoreError::NoEntropy)?;
+        Ok(bytes)
     }
 
     /// Asks for a redo of the whole use case, since what it read without a lock has changed: return
