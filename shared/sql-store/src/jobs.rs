@@ -116,11 +116,6 @@ pub struct LedgerRow {
 const COLUMNS: &str = "job, logical_date, status, attempt, leased_until_ms, started_ms, \
     finished_ms, resume_after, counts, error";
 
-#[derive(FromQueryResult)]
-struct Found {
-    found: i64,
-}
-
 /// Claims the run of `job` for `date`. With `again`, a run that was done is done once more.
 ///
 /// # Errors
@@ -224,20 +219,13 @@ pub async fn run(
 }
 
 async fn refuse_paused_and_waiting(tx: &Tx, job: &Job, date: Day) -> Result<(), JobError> {
-    let paused: Option<Found> = tx
-        .one(
-            "SELECT 1 AS found FROM job_pauses WHERE job = ?",
-            values![job.name],
-        )
-        .await?;
-    if paused.is_some_and(|row| row.found == 1) {
+    let paused = "SELECT 1 FROM job_pauses WHERE job = ?";
+    if tx.exists(paused, values![job.name]).await? {
         return Err(NotStarted::Paused.into());
     }
     for &earlier in job.after {
-        let sql = "SELECT 1 AS found FROM job_runs \
-                   WHERE job = ? AND logical_date = ? AND status = 'done'";
-        let done: Option<Found> = tx.one(sql, values![earlier, date.to_string()]).await?;
-        if done.is_none() {
+        let done = "SELECT 1 FROM job_runs WHERE job = ? AND logical_date = ? AND status = 'done'";
+        if !tx.exists(done, values![earlier, date.to_string()]).await? {
             return Err(NotStarted::Waiting(earlier).into());
         }
     }

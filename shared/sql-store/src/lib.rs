@@ -14,6 +14,7 @@ pub mod mgm;
 pub mod migrate;
 pub mod observer;
 pub mod outbox;
+pub mod page;
 pub mod throttle;
 pub mod transaction;
 

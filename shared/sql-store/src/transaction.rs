@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::time::UtcMillis;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, FromQueryResult, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait, Value,
+    ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait, Value,
 };
 
 use crate::{
@@ -138,13 +138,18 @@ impl Tx {
         sql: &str,
         values: Vec<Value>,
     ) -> Result<Option<R>, StoreError> {
-        self.store.reach(Point::Before(sql)).await;
-        let answer = self.inner.query_one_raw(self.statement(sql, values)).await;
-        self.store.reach(Point::After(sql)).await;
-        let row = answer.map_err(|error| self.fault(&error))?;
+        let row = self.first(sql, values).await?;
         row.map(|row| R::from_query_result(&row, ""))
             .transpose()
             .map_err(|error| self.fault(&error))
+    }
+
+    /// Whether a query has any row; what it selects doesn't matter.
+    ///
+    /// # Errors
+    /// When the database refuses it.
+    pub async fn exists(&self, sql: &str, values: Vec<Value>) -> Result<bool, StoreError> {
+        Ok(self.first(sql, values).await?.is_some())
     }
 
     /// All rows of a query. Bound it by LIMIT or by its keys.
@@ -209,6 +214,17 @@ impl Tx {
 
     pub(crate) fn note_published(&self) {
         self.publishes.store(true, Ordering::Release);
+    }
+
+    async fn first(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Option<QueryResult>, StoreError> {
+        self.store.reach(Point::Before(sql)).await;
+        let answer = self.inner.query_one_raw(self.statement(sql, values)).await;
+        self.store.reach(Point::After(sql)).await;
+        answer.map_err(|error| self.fault(&error))
     }
 
     fn statement(&self, sql: &str, values: Vec<Value>) -> Statement {

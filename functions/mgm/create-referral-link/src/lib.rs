@@ -8,8 +8,8 @@ use domain::time::UtcMillis;
 use lambda_kit::http::{Handler, Request, Response};
 use lambda_kit::{FieldError, Problem};
 use sql_store::Store;
-use sql_store::mgm::campaigns::LARGEST_PAGE;
 use sql_store::mgm::links::{CreateLinkError, MyLink, create_link, my_links};
+use sql_store::page::LARGEST_PAGE;
 use sql_store::throttle::{self, Pass, Rate};
 
 /// Links that a customer may ask for at once, and again in a minute.

@@ -7,7 +7,8 @@ use domain::mgm::campaign::CampaignStatus;
 use lambda_kit::Problem;
 use lambda_kit::http::{Request, Response};
 use sql_store::Store;
-use sql_store::mgm::campaigns::{self as stored, LARGEST_PAGE, Refusal};
+use sql_store::mgm::campaigns::{self as stored, Refusal};
+use sql_store::page::LARGEST_PAGE;
 
 use crate::campaign_id;
 

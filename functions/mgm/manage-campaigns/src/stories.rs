@@ -11,8 +11,9 @@ use lambda_kit::http::{Request, Response};
 use lambda_kit::{FieldError, Problem};
 use serde_json::Value;
 use sql_store::Store;
-use sql_store::mgm::trace::{self, AuditRow, Filter, LARGEST_PAGE, ReferralRow, Trace, VoucherRow};
+use sql_store::mgm::trace::{self, AuditRow, Filter, ReferralRow, Trace, VoucherRow};
 use sql_store::mgm::{campaigns, funnel};
+use sql_store::page::LARGEST_PAGE;
 
 use crate::lists::cursor;
 use crate::{campaign_id, problems};

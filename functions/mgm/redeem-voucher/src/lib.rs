@@ -19,9 +19,10 @@ use sql_store::{
     Store,
     idempotency::{RequestKey, StoredAnswer},
     mgm::vouchers::{
-        Actor, LARGEST_PAGE, RedeemVoucherError, Reserve, Settle, VoucherKey, commit, find,
-        of_owner, release, reserve,
+        Actor, RedeemVoucherError, Reserve, Settle, VoucherKey, commit, find, of_owner, release,
+        reserve,
     },
+    page::LARGEST_PAGE,
     throttle::{Pass, Rate, pass},
 };
 

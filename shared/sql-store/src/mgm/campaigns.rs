@@ -11,10 +11,8 @@ use domain::time::UtcMillis;
 use sea_orm::FromQueryResult;
 
 use crate::idempotency::{KeyState, RequestKey, StoredAnswer};
+use crate::page::{LARGEST_PAGE, Page};
 use crate::{Store, StoreError, Tx, Value, values};
-
-/// Most rows of a page.
-pub const LARGEST_PAGE: u32 = 100;
 
 const COLUMNS: &str = "id, name, status, starts_ms, ends_ms, discount_centavos, \
     discount_basis_points, discount_cap_centavos, reward_centavos, minimum_purchase_centavos, \
@@ -49,15 +47,6 @@ pub enum ChangeCampaignError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A part of a list, and where the next part begins when there is more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    /// The rows.
-    pub rows: Vec<T>,
-    /// Whether more rows follow.
-    pub has_more: bool,
 }
 
 /// A purchase through a link that made no referral.
@@ -303,17 +292,11 @@ fn term_values(terms: &Terms) -> Vec<Value> {
     ]
 }
 
-#[derive(FromQueryResult)]
-struct Found {
-    found: i64,
-}
-
 /// Whether a referral or coupon of the campaign exists: then somebody was promised its terms.
 async fn has_promised(tx: &Tx, id: &CampaignId) -> Result<bool, StoreError> {
     for table in ["referrals", "vouchers"] {
-        let sql = format!("SELECT 1 AS found FROM {table} WHERE campaign_id = ? LIMIT 1");
-        let row: Option<Found> = tx.one(&sql, values![id.as_str()]).await?;
-        if row.is_some_and(|row| row.found == 1) {
+        let sql = format!("SELECT 1 FROM {table} WHERE campaign_id = ? LIMIT 1");
+        if tx.exists(&sql, values![id.as_str()]).await? {
             return Ok(true);
         }
     }
@@ -411,16 +394,6 @@ pub async fn list(
         .await?;
     let campaigns: Result<Vec<_>, _> = rows.into_iter().map(CampaignRow::campaign).collect();
     Ok(Page::cut(campaigns?, size))
-}
-
-impl<T> Page<T> {
-    /// Of `size + 1` rows asked for, the last only tells that there is more.
-    pub(crate) fn cut(mut rows: Vec<T>, size: u32) -> Self {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let has_more = rows.len() > size;
-        rows.truncate(size);
-        Self { rows, has_more }
-    }
 }
 
 #[derive(FromQueryResult)]

@@ -6,8 +6,8 @@ use domain::mgm::promoter::{NotEligible, Promoter};
 use domain::time::UtcMillis;
 use sea_orm::FromQueryResult;
 
-use crate::mgm::campaigns::{self, Page};
-use crate::mgm::promoters;
+use crate::mgm::{campaigns, promoters};
+use crate::page::{LARGEST_PAGE, Page};
 use crate::{Store, StoreError, Tx, values};
 
 /// How often a link is asked for again when another request has made it meanwhile.
@@ -109,7 +109,7 @@ pub async fn my_links(
     after: Option<&str>,
     size: u32,
 ) -> Result<Page<MyLink>, StoreError> {
-    let size = size.clamp(1, campaigns::LARGEST_PAGE);
+    let size = size.clamp(1, LARGEST_PAGE);
     let sql = "SELECT m.campaign_id, k.name AS campaign_name, k.status AS campaign_status, \
          m.link_code, m.since_ms, \
          (SELECT COUNT(*) FROM clicks x WHERE x.campaign_id = m.campaign_id \

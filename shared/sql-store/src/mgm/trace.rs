@@ -6,10 +6,12 @@ use domain::{
 };
 use sea_orm::FromQueryResult;
 
-use crate::{Store, StoreError, Tx, Value, mgm::campaigns::Page, values};
+use crate::{
+    Store, StoreError, Tx, Value,
+    page::{LARGEST_PAGE, Page},
+    values,
+};
 
-/// Most referrals of a page.
-pub const LARGEST_PAGE: u32 = 100;
 /// Most audit rows of a story: a referral and its two vouchers change a few times each.
 const MOST_AUDIT_ROWS: u32 = 500;
 
@@ -91,8 +93,6 @@ pub struct AuditRow {
 pub struct Trace {
     /// The referral.
     pub referral: ReferralRow,
-    /// The status of its order, where it is known.
-    pub order_status: Option<String>,
     /// Legs of its trip that are completed.
     pub legs: Vec<LegRow>,
     /// Its coupon and its voucher.
@@ -104,11 +104,6 @@ pub struct Trace {
 const COLUMNS: &str = "id, campaign_id, promoter_id, friend_id, order_id, link_code, status, \
     cohort, purchase_centavos, clicked_ms, purchased_ms, completed_ms, reward_due_ms, \
     rewarded_ms, voided_ms, void_reason, version";
-
-#[derive(FromQueryResult)]
-struct StatusRow {
-    status: String,
-}
 
 /// Referrals that fit, newest first, after the one with the id `after`.
 ///
@@ -148,12 +143,10 @@ pub async fn referrals(
         "SELECT {COLUMNS} FROM referrals WHERE {} ORDER BY id DESC LIMIT ?",
         conditions.join(" AND ")
     );
-    let mut rows: Vec<ReferralRow> = store
+    let rows: Vec<ReferralRow> = store
         .transact(async |tx: &Tx| tx.all(&sql, all.clone()).await)
         .await?;
-    let has_more = rows.len() > size as usize;
-    rows.truncate(size as usize);
-    Ok(Page { rows, has_more })
+    Ok(Page::cut(rows, size))
 }
 
 /// The story of one referral.
@@ -169,21 +162,13 @@ pub async fn trace(store: &Store, id: &ReferralId) -> Result<Option<Trace>, Stor
                 return Ok(None);
             };
             let order = referral.order_id.as_str();
-            let status: Option<StatusRow> = tx
-                .one(
-                    "SELECT status FROM purchases WHERE order_id = ?",
-                    values![order],
-                )
-                .await?;
             let legs_sql = "SELECT leg, legs, completed_ms FROM trip_legs WHERE order_id = ? \
                             ORDER BY leg LIMIT 100";
             let legs = tx.all(legs_sql, values![order]).await?;
             let vouchers = vouchers_of(tx, id).await?;
             let audit = audit_of(tx, id).await?;
-            let order_status = status.map(|row| row.status);
             Ok(Some(Trace {
                 referral,
-                order_status,
                 legs,
                 vouchers,
                 audit,

@@ -12,7 +12,7 @@ mod redeem;
 mod void;
 
 pub use issue::{Issued, NewVoucher, issue};
-pub use list::{LARGEST_PAGE, Recipient, ShownVoucher, find, of_owner};
+pub use list::{Recipient, ShownVoucher, find, of_owner};
 pub use record::{StoredVoucher, order_hold};
 pub use redeem::{
     Actor, RedeemVoucherError, Reserve, Settle, VoucherKey, commit, release, reserve,

@@ -139,7 +139,6 @@ async fn a_trace_tells_the_way_to_the_voucher_or_why_there_is_none() {
         let voided = story("p3").await;
         assert_eq!(voided.referral.why_no_voucher(at(9)), Some("anulada"));
         assert_eq!(voided.referral.void_reason.as_deref(), Some("cancelamento"));
-        assert_eq!(voided.order_status.as_deref(), Some("cancelado"));
         let unknown = ReferralId::parse("nobody").unwrap();
         assert!(trace(&scene.store, &unknown).await.unwrap().is_none());
     }

@@ -11,10 +11,11 @@ use domain::{
 use sea_orm::FromQueryResult;
 
 use super::{StoredVoucher, VoucherKey};
-use crate::{Store, StoreError, Tx, Value, mgm::campaigns::Page, placeholders, values};
-
-/// Most vouchers of a page.
-pub const LARGEST_PAGE: u32 = 100;
+use crate::{
+    Store, StoreError, Tx, Value,
+    page::{LARGEST_PAGE, Page},
+    placeholders, values,
+};
 
 /// A voucher as its owner should see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,12 +71,10 @@ pub async fn of_owner(
             values.push(Value::from(limit + 1));
             let older = if after.is_some() { " AND id < ?" } else { "" };
             let condition = format!("owner_id = ?{older} ORDER BY id DESC LIMIT ?");
-            let mut vouchers = StoredVoucher::read(tx, &condition, values).await?;
-            let has_more = vouchers.len() > limit as usize;
-            vouchers.truncate(limit as usize);
+            let page = Page::cut(StoredVoucher::read(tx, &condition, values).await?, limit);
             Ok(Page {
-                rows: shown(tx, vouchers, now).await?,
-                has_more,
+                rows: shown(tx, page.rows, now).await?,
+                has_more: page.has_more,
             })
         })
         .await

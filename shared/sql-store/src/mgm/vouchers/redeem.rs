@@ -326,11 +326,6 @@ async fn release_lapsed(
     Ok(())
 }
 
-#[derive(sea_orm::FromQueryResult)]
-struct Found {
-    found: i64,
-}
-
 /// A coupon given on arrival is for a friend, not for the promoter himself: the same customer, CPF,
 /// e-mail or phone.
 async fn refuse_own_link(
@@ -341,16 +336,16 @@ async fn refuse_own_link(
     let Some(link) = &voucher.link else {
         return Err(RedeemVoucherError::Unavailable("without an owner"));
     };
-    let own: Option<Found> = tx
-        .one(
-            "SELECT 1 AS found FROM promoters p WHERE p.link_code = ? AND (p.customer_id = ? \
+    let is_own = tx
+        .exists(
+            "SELECT 1 FROM promoters p WHERE p.link_code = ? AND (p.customer_id = ? \
              OR EXISTS (SELECT 1 FROM customers a, customers b \
              WHERE a.customer_id = p.customer_id AND b.customer_id = ? \
              AND (a.cpf = b.cpf OR a.email = b.email OR a.phone = b.phone)))",
             values![link.as_str(), customer.as_str(), customer.as_str()],
         )
         .await?;
-    if own.is_some_and(|row| row.found == 1) {
+    if is_own {
         return Err(RedeemVoucherError::Unavailable("the promoter's own link"));
     }
     Ok(())
@@ -363,9 +358,9 @@ async fn refuse_second_coupon(
     voucher: &StoredVoucher,
     customer: &CustomerId,
 ) -> Result<(), RedeemVoucherError> {
-    let other: Option<Found> = tx
-        .one(
-            "SELECT 1 AS found FROM vouchers WHERE owner_id = ? AND campaign_id = ? \
+    let has_another = tx
+        .exists(
+            "SELECT 1 FROM vouchers WHERE owner_id = ? AND campaign_id = ? \
              AND kind = 'cupom_amigo' AND status <> 'cancelado' AND id <> ? LIMIT 1",
             values![
                 customer.as_str(),
@@ -374,12 +369,12 @@ async fn refuse_second_coupon(
             ],
         )
         .await?;
-    match other {
-        Some(_) => Err(RedeemVoucherError::Unavailable(
+    if has_another {
+        return Err(RedeemVoucherError::Unavailable(
             "the customer has a coupon already",
-        )),
-        None => Ok(()),
+        ));
     }
+    Ok(())
 }
 
 async fn spend(
