@@ -56,20 +56,16 @@ fn note(order: &Order, recorded: &Recorded) {
     match recorded {
         Recorded::Before | Recorded::Order => {}
         Recorded::Accepted(referral) => {
-            tracing::info!(order.id = order_id, referral.id = %referral, "referral accepted");
+            tracing::info!(order_id, referral_id = %referral, "referral accepted");
             metrics::count("ReferralsAccepted", 1);
         }
         Recorded::Refused(refusal) => {
             let reason = refusal.as_str();
-            tracing::info!(
-                order.id = order_id,
-                reason,
-                "purchase through a link refused"
-            );
+            tracing::info!(order_id, reason, "purchase through a link refused");
             metrics::count("ReferralsRefused", 1);
         }
         Recorded::Voided(referral) => {
-            tracing::info!(order.id = order_id, referral.id = %referral, "referral voided");
+            tracing::info!(order_id, referral_id = %referral, "referral voided");
             metrics::count("ReferralsVoided", 1);
         }
     }
