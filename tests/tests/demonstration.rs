@@ -15,6 +15,7 @@ use std::time::Duration;
 use queues::{EmbeddedQueues, embedded_queue_url};
 use sam_template::Template;
 use serde_json::{Value, json};
+use sql_store::{Store, StoreError, Tx, values};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../local/src/demo/sample");
 const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
@@ -145,6 +146,116 @@ fn real_orders_give_the_right_figures_even_when_it_is_killed_on_the_way() {
     });
     assert_eq!(right_figures(orders), right);
     assert_eq!(demonstration(&state, orders), right);
+}
+
+/// As a company has it: a password whose letters must be escaped in a URL.
+const PASSWORD: &str = "s@nha/d3 pr%va";
+const ESCAPED_PASSWORD: &str = "s%40nha%2Fd3%20pr%25va";
+
+/// A user of the server whose password is [`PASSWORD`], dropped at the end.
+struct Company {
+    store: Store,
+    user: String,
+}
+
+impl Company {
+    async fn of(database: &testkit::MariaDb) -> Self {
+        let store = Store::open(database.url()).await.expect("opens");
+        let (_, name) = database.url().rsplit_once('/').expect("a name");
+        let company = Self {
+            store,
+            user: format!("empresa_{name}"),
+        };
+        let user = &company.user;
+        company
+            .execute(&format!(
+                "CREATE USER '{user}'@'%' IDENTIFIED BY '{PASSWORD}'"
+            ))
+            .await;
+        company
+            .execute(&format!("GRANT ALL ON {name}.* TO '{user}'@'%'"))
+            .await;
+        company
+    }
+
+    async fn execute(&self, sql: &str) {
+        let work = async |tx: &Tx| tx.execute(sql, values![]).await;
+        let done = self.store.transact::<_, StoreError, _>(work).await;
+        done.expect("the server does it");
+    }
+
+    /// `DATABASE_URL_LOCAL` as it stands in the company's file.
+    fn url(&self, database: &testkit::MariaDb) -> String {
+        let (_, place) = database.url().rsplit_once('@').expect("a host");
+        format!(
+            "mysql+aiomysql://{}:{ESCAPED_PASSWORD}@{place}?charset=utf8mb4",
+            self.user
+        )
+    }
+
+    /// Every row that a demonstration makes.
+    async fn rows(&self) -> Vec<String> {
+        let mut rows = Vec::new();
+        for table in [
+            "customers",
+            "campaigns",
+            "promoters",
+            "clicks",
+            "purchases",
+            "trip_legs",
+            "referrals",
+            "refusals",
+            "vouchers",
+            "audit_log",
+            "outbox",
+        ] {
+            let sql = format!("SELECT * FROM {table}");
+            let work = async |tx: &Tx| tx.all::<Value>(&sql, values![]).await;
+            let found = self.store.transact::<_, StoreError, _>(work).await;
+            let found = found.expect("the table is there");
+            rows.extend(found.iter().map(|row| format!("{table} {row}")));
+        }
+        rows.sort();
+        rows
+    }
+}
+
+#[tokio::test]
+async fn a_companys_mysql_url_in_dotenv_runs_migrate_and_the_demonstration() {
+    let Some(database) = testkit::mariadb().await else {
+        return;
+    };
+    let company = Company::of(&database).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("estado");
+    let dotenv = format!("DATABASE_URL_LOCAL={}\n", company.url(&database));
+    std::fs::write(folder.path().join(".env"), dotenv).expect("a file");
+
+    let (first, mut outputs) = printed(feira(&state, &["migrate"]));
+    assert!(first.starts_with("MySQL 127.0.0.1:"), "{first}");
+    assert!(first.contains(": migrated: "), "{first}");
+    let (second, both) = printed(feira(&state, &["migrate"]));
+    assert!(second.trim_end().ends_with(": up to date"), "{second}");
+    outputs.push_str(&both);
+
+    let right = right_figures(Path::new(SAMPLE));
+    let mut rows = Vec::new();
+    for _ in 0..2 {
+        let (out, both) = printed(feira(&state, &["demo", "--json"]));
+        outputs.push_str(&both);
+        let figures: Value = serde_json::from_str(out.trim()).expect("one line of JSON");
+        assert_eq!(figures, right);
+        rows.push(company.rows().await);
+    }
+    assert!(rows[0].len() > 100, "only {} rows", rows[0].len());
+    assert_eq!(rows[0], rows[1], "the second run changes nothing");
+    assert!(!state.join("banco1.sqlite").exists(), "MySQL is database 1");
+    for secret in [PASSWORD, ESCAPED_PASSWORD] {
+        assert!(!outputs.contains(secret), "the password was shown");
+    }
+    company
+        .execute(&format!("DROP USER '{}'@'%'", company.user))
+        .await;
 }
 
 /// Every personal value of the customers, in the spellings that might turn up.
