@@ -347,6 +347,21 @@ fn policies_name_what_they_allow() {
 }
 
 #[test]
+fn only_actions_that_take_no_arn_stand_with_any() {
+    let place = "SyncCustomersFunction";
+    let right = "Resource: !Sub \"${FilesBucket.Arn}/failed/*\" }";
+    let with = |actions: &str| {
+        let statement = format!("{{ Effect: Allow, Action: [{actions}], Resource: \"*\" }}");
+        format!("{right}\n              - {statement}")
+    };
+    let told = broken(right, &with("ec2:DescribeVpcs, ec2:CreateNetworkInterface"));
+    assert_eq!(told, []);
+    let beside_others = with("ec2:DescribeVpcs, s3:GetObject");
+    finds(Rule::Wildcard, place, right, &beside_others);
+    finds(Rule::Wildcard, place, right, &with("kafka:DescribeCluster"));
+}
+
+#[test]
 fn roles_allow_what_triggers_and_variables_need() {
     let place = "TakeOrderFunction";
     finds(Rule::Permission, place, "[sqs:ReceiveMessage, ", "[");

@@ -146,6 +146,25 @@ fn kafka_is_there_by_choice() {
 }
 
 #[test]
+fn an_operators_commands_may_replay_dead_letters_and_no_more_of_queues() {
+    let template = read(&[]);
+    let mut functions = template.functions.iter();
+    let function = functions.find(|one| one.logical_id == "RunCommandFunction");
+    let statements = &function.unwrap().statements;
+    let mut actions: Vec<&str> = statements
+        .iter()
+        .flat_map(|one| &one.actions)
+        .map(String::as_str)
+        .filter(|action| action.starts_with("sqs:"))
+        .collect();
+    actions.sort_unstable();
+    assert_eq!(
+        actions,
+        ["sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"]
+    );
+}
+
+#[test]
 fn wrong_parameters_are_told_in_a_sentence() {
     let told = |name: &str, value: &str| {
         let parameters = BTreeMap::from([(name.to_owned(), value.to_owned())]);

@@ -13,6 +13,17 @@ const POLLING: [&str; 3] = [
     "sqs:GetQueueAttributes",
 ];
 
+/// IAM knows no ARN for these, or none that is there before: they stand with `*`, and alone.
+const WITHOUT_ARN: [&str; 7] = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "kafka:GetBootstrapBrokers",
+];
+
 pub(super) fn check(template: &Template, findings: &mut Findings) {
     for route in &template.routes {
         scopes(route, findings);
@@ -150,10 +161,13 @@ fn wildcards(
             "a statement names no Resource",
         );
     }
+    let without_arn = |action: &String| WITHOUT_ARN.contains(&action.as_str());
+    let takes_any = statement.actions.iter().all(without_arn);
     for resource in statement
         .resources
         .iter()
         .filter_map(|one| template.local_text(one))
+        .filter(|resource| !(takes_any && resource == "*"))
     {
         // The keys of a bucket's objects cannot be enumerated; everything else can.
         let named = match resource
