@@ -154,3 +154,27 @@ fn pair(text: &str) -> Result<(String, String), String> {
         _ => Err("write NAME=VALUE".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+    use std::path::Path;
+
+    #[test]
+    fn every_event_file_that_a_help_text_names_exists() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut all = Cli::command();
+        let mut texts = vec![all.render_long_help().to_string()];
+        for command in all.get_subcommands_mut() {
+            texts.push(command.render_long_help().to_string());
+        }
+        let words = texts.iter().flat_map(|text| text.split_whitespace());
+        let mut named = 0;
+        for path in words.filter(|word| word.starts_with("events/")) {
+            assert!(root.join(path).is_file(), "there is no {path}");
+            named += 1;
+        }
+        assert!(named > 0, "no help text names an event file");
+    }
+}
