@@ -106,7 +106,8 @@ fn steps(story: &Trace) -> Vec<StepBody> {
     steps.extend(referral.clicked_ms.map(|at| (at, "clique", None)));
     steps.push((referral.purchased_ms, "compra", amount));
     for leg in &story.legs {
-        let which = Some(format!("{} de {}", leg.leg, leg.legs));
+        // A trip that was told as a whole has no legs to count.
+        let which = (leg.legs > 0).then(|| format!("{} de {}", leg.leg, leg.legs));
         steps.push((leg.completed_ms, "trecho_concluido", which));
     }
     steps.extend(

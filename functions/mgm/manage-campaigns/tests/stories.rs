@@ -155,6 +155,8 @@ async fn a_listed_referral_leads_to_its_trace() {
             "premiada",
         ];
         assert_eq!(steps, way, "{}", database.label());
+        let whole = &story["passos"][2];
+        assert_eq!(whole["detalhe"], Value::Null, "told as a whole: {whole}");
         assert_eq!(story["vouchers"].as_array().unwrap().len(), 2);
         assert!(
             !story["vouchers"].to_string().contains("codigo"),
