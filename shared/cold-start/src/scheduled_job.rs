@@ -2,10 +2,7 @@
 //! failure that Lambda retries.
 
 use contracts::jobs::{JobReport, not_started};
-use domain::{
-    jobs::{Job, NotStarted},
-    time::UtcMillis,
-};
+use domain::{jobs::Job, time::UtcMillis};
 use lambda_kit::{Invocation, InvocationFailed, metrics, schedule::ScheduledRun};
 use sql_store::jobs::{Counts, JobError, RunError, TimeLeft};
 
@@ -60,13 +57,13 @@ pub fn report(
             tracing::info!(job = job.name, date = %run.date, ?counts, "job done");
             Ok(report("feito", counts))
         }
-        Err(RunError::Job(JobError::NotStarted(
-            reason @ (NotStarted::AlreadyDone | NotStarted::Running | NotStarted::Paused),
-        ))) => {
-            tracing::info!(job = job.name, date = %run.date, %reason, "job not started");
-            Ok(report(not_started(reason), Counts::new()))
-        }
         Err(error) => {
+            if let RunError::Job(JobError::NotStarted(reason)) = &error
+                && let Some(word) = not_started(*reason)
+            {
+                tracing::info!(job = job.name, date = %run.date, %reason, "job not started");
+                return Ok(report(word, Counts::new()));
+            }
             metrics::count("JobFailed", 1);
             Err(InvocationFailed::new(error.code()))
         }

@@ -12,19 +12,20 @@ pub struct JobReport {
     pub job: &'static str,
     /// Its logical date.
     pub data: String,
-    /// `feito`, or why there was nothing to do: `ja_feito`, `em_execucao`, `pausado`, `aguarda`.
+    /// `feito`, or why there was nothing to do: `ja_feito`, `em_execucao`, `pausado`.
     pub situacao: &'static str,
     /// What was counted.
     pub contagens: BTreeMap<String, i64>,
 }
 
-/// The word for a run that did not start.
+/// The word for a run that did not start and is no failure; a run that waits for another job is
+/// one, so that the schedule tries again.
 #[must_use]
-pub const fn not_started(reason: NotStarted) -> &'static str {
+pub const fn not_started(reason: NotStarted) -> Option<&'static str> {
     match reason {
-        NotStarted::AlreadyDone => "ja_feito",
-        NotStarted::Running => "em_execucao",
-        NotStarted::Paused => "pausado",
-        NotStarted::Waiting(_) => "aguarda",
+        NotStarted::AlreadyDone => Some("ja_feito"),
+        NotStarted::Running => Some("em_execucao"),
+        NotStarted::Paused => Some("pausado"),
+        NotStarted::Waiting(_) => None,
     }
 }
