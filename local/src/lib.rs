@@ -24,6 +24,7 @@ mod invoke_api;
 pub mod invoker;
 pub mod journal;
 pub mod processes;
+pub mod progress;
 pub mod project;
 mod queue_poller;
 mod runtime_api;

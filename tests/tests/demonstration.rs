@@ -116,6 +116,12 @@ fn the_sample_gives_the_right_figures_and_the_same_ones_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let state = folder.path().join("estado");
     let right = right_figures(Path::new(SAMPLE));
+    let (_, shown) = printed(feira(&state, &["demo", "--data", SAMPLE]));
+    for step in ["customers", "links", "clicks", "purchases", "deliveries"] {
+        let begins = format!("{step}: ");
+        let lines = shown.lines().filter(|line| line.starts_with(&begins));
+        assert!(lines.count() >= 2, "no beginning and end of {step}");
+    }
     assert_eq!(demonstration(&state, Path::new(SAMPLE)), right);
     assert_eq!(demonstration(&state, Path::new(SAMPLE)), right);
     let values = personal_values(&lines(Path::new(SAMPLE), "clientes.ndjson"));

@@ -10,6 +10,7 @@ use super::with_functions;
 use crate::client::Client;
 use crate::events::schedule::whole_seconds;
 use crate::failure::{Failure, OrFailure};
+use crate::progress::while_it_runs;
 use crate::project::Project;
 use crate::terminal::{answer, note};
 
@@ -76,7 +77,7 @@ pub(super) async fn backfill(
         let all = range.0.len();
         let mut failed = 0;
         for (done, date) in range.0.iter().enumerate() {
-            note(&format!("{job} {date} ({} of {all})", done + 1));
+            note(&format!("{} of {all} dates:", done + 1));
             if let Err(failure) = run_one(client, &function, job, Some(*date), again).await {
                 note(&failure.sentence);
                 failed += 1;
@@ -139,13 +140,29 @@ async fn run_one(
         set("refazer", true.into());
     }
     let event = Value::Object(event).to_string();
-    let invocation = client.invoke(function, event.into_bytes()).await?;
+    let what = date.map_or_else(|| job.to_owned(), |date| format!("{job} {date}"));
+    let invocation = while_it_runs(&what, client.invoke(function, event.into_bytes())).await?;
     let text = String::from_utf8_lossy(&invocation.payload).into_owned();
     if invocation.is_failure {
         return Err(Failure::work(format!("{job} failed: {text}")));
     }
+    let report: Option<Value> = serde_json::from_slice(&invocation.payload).ok();
+    if let Some(line) = report.and_then(|report| told(job, &report)) {
+        note(&line);
+    }
     answer(&text);
     Ok(())
+}
+
+/// A job's report for people: what became of it and what it counted.
+fn told(job: &str, report: &Value) -> Option<String> {
+    let text = |name: &str| report.get(name).and_then(Value::as_str);
+    let mut line = format!("{job} {}: {}", text("data")?, text("situacao")?);
+    let counts = report.get("contagens").and_then(Value::as_object);
+    for (name, count) in counts.into_iter().flatten() {
+        line = format!("{line}, {name} {count}");
+    }
+    Some(line)
 }
 
 /// The function whose schedule carries the job.
@@ -163,4 +180,20 @@ fn function_of(project: &Project, job: &str) -> Result<String, Failure> {
                 known.join(", ")
             ))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_report_is_told_with_its_counts() {
+        let report = json!({"job": "mgm_set_promoters", "data": "2026-11-20", "situacao": "feito",
+            "contagens": {"clientes": 12, "promotores": 3}});
+        let line = told("mgm_set_promoters", &report);
+        let expected = "mgm_set_promoters 2026-11-20: feito, clientes 12, promotores 3";
+        assert_eq!(line.as_deref(), Some(expected));
+        assert_eq!(told("other", &json!({"event": 1})), None);
+    }
 }

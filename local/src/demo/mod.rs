@@ -1,5 +1,5 @@
 //! `demo`: real orders through the running bundle, by its entry points and queues: the topic
-//! `clientes`, the scheduled job, HTTP, and the queues of `pedidos` and `viagens`.
+//! `clientes`, HTTP, and the queues of `pedidos` and `viagens`.
 
 mod data;
 mod replay;

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use axum::http::{Method, header};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use indicatif::{ProgressBar, ProgressStyle};
 use queues::{OutgoingMessage, group_id};
 use serde_json::{Value, json};
 
 use super::data::Data;
 use crate::client::Client;
 use crate::failure::{Failure, OrFailure};
+use crate::progress::Progress;
 use crate::topic_log::NewRecord;
 
 const CAMPAIGN_NAME: &str = "Demonstração";
@@ -42,18 +42,18 @@ pub async fn replay(client: &Client, data: &Data) -> Result<Outcome, Failure> {
             headers: Vec::new(),
         })
         .collect();
-    let bar = progress("customers", records.len());
+    let step = Progress::begin("customers", records.len());
     client.produce(TOPIC, &records).await?;
-    wait(client, &bar).await?;
+    wait(client, &step).await?;
 
     let campaign = campaign(client, &admin).await?;
     let links = links(client, data, &campaign).await?;
     let references = references(client, data, &links).await?;
 
     let messages = purchase_messages(data, &references);
-    let bar = progress("purchases", messages.len());
+    let step = Progress::begin("purchases", messages.len());
     client.send(PURCHASES_QUEUE, &messages).await?;
-    wait(client, &bar).await?;
+    wait(client, &step).await?;
 
     let messages: Vec<OutgoingMessage> = data
         .completions
@@ -63,9 +63,9 @@ pub async fn replay(client: &Client, data: &Data) -> Result<Outcome, Failure> {
             message(&completion.customer_id, identity, &completion.message())
         })
         .collect();
-    let bar = progress("deliveries", messages.len());
+    let step = Progress::begin("deliveries", messages.len());
     client.send(TRIPS_QUEUE, &messages).await?;
-    wait(client, &bar).await?;
+    wait(client, &step).await?;
 
     let path = format!("/mgm/campaigns/{campaign}/funnel");
     let funnel = ask(client, Method::GET, &path, &admin, None).await?;
@@ -107,12 +107,11 @@ async fn ask(
 }
 
 /// Waits until the bundle has nothing left to do.
-async fn wait(client: &Client, bar: &ProgressBar) -> Result<(), Failure> {
-    let length = bar.length().unwrap_or_default();
+async fn wait(client: &Client, step: &Progress) -> Result<(), Failure> {
     client
-        .wait_until_idle(|pending| bar.set_position(length.saturating_sub(pending.total())))
+        .wait_until_idle(|pending| step.left(pending.total()))
         .await?;
-    bar.finish();
+    step.end();
     Ok(())
 }
 
@@ -188,10 +187,10 @@ async fn links(
         .filter(|customer| customer.is_promoter)
         .map(|customer| customer.id.as_str())
         .collect();
-    let bar = progress("links", promoters.len());
+    let step = Progress::begin("links", promoters.len());
     let links = stream::iter(promoters)
         .map(|promoter| {
-            let bar = &bar;
+            let step = &step;
             async move {
                 let token = client.token(promoter, &["customer"])?;
                 let body = json!({"id_campanha": campaign});
@@ -204,14 +203,14 @@ async fn links(
                     Some((&key, body)),
                 )
                 .await?;
-                bar.inc(1);
+                step.one_done();
                 Ok::<_, Failure>((promoter.to_owned(), text(&link, "codigo")?))
             }
         })
         .buffer_unordered(CONCURRENT_REQUESTS)
         .try_collect()
         .await?;
-    bar.finish();
+    step.end();
     Ok(links)
 }
 
@@ -238,20 +237,20 @@ async fn references(
             ))
         })
         .collect();
-    let bar = progress("clicks", friends.len());
+    let step = Progress::begin("clicks", friends.len());
     let opened: Vec<(String, String)> = stream::iter(friends)
         .map(|(friend, code)| {
-            let bar = &bar;
+            let step = &step;
             async move {
                 let reference = open_link(client, code, friend).await?;
-                bar.inc(1);
+                step.one_done();
                 Ok::<_, Failure>((friend.to_owned(), reference))
             }
         })
         .buffer_unordered(CONCURRENT_REQUESTS)
         .try_collect()
         .await?;
-    bar.finish();
+    step.end();
     references.extend(opened);
     let json =
         serde_json::to_vec(&references).or_work(|| "the links that were opened".to_owned())?;
@@ -313,11 +312,4 @@ fn purchase_messages(data: &Data, references: &BTreeMap<String, String>) -> Vec<
 fn text(value: &Value, field: &str) -> Result<String, Failure> {
     let text = value.get(field).and_then(Value::as_str).map(str::to_owned);
     text.ok_or_else(|| Failure::work(format!("the API's answer has no text {field}")))
-}
-
-/// On a terminal a moving bar, on standard error; elsewhere nothing.
-fn progress(what: &'static str, length: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg:>12} {wide_bar} {pos}/{len} {elapsed}");
-    let bar = ProgressBar::new(length as u64).with_message(what);
-    style.map_or(bar.clone(), |style| bar.with_style(style))
 }

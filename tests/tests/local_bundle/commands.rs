@@ -47,7 +47,10 @@ fn invoke_answers_alone_and_beside_an_instance() {
 #[test]
 fn a_job_runs_by_its_name_for_its_date() {
     let stage = Stage::empty();
-    let run = json_of(&stage.run(&["run", "tick_job", "--date", "2026-11-19"]));
+    let ran = stage.run(&["run", "tick_job", "--date", "2026-11-19"]);
+    let shown = text(&ran.stderr);
+    assert!(shown.contains("tick_job 2026-11-19 runs"), "{shown}");
+    let run = json_of(&ran);
     assert_eq!(run["event"]["data"], "2026-11-19");
     assert!(run["event"]["horario"].is_string());
     let plan = stage.run(&[
