@@ -62,17 +62,22 @@ pub struct Customer {
     pub profile: Option<Profile>,
     /// When we first heard of the customer.
     pub registered: UtcMillis,
+    /// Since when the customer agrees to take part in referrals; nothing for one who does not.
+    pub consented: Option<UtcMillis>,
 }
 
 impl News {
     /// Whether this is newer than what is kept. A version compares with versions; without one, and
-    /// for a tombstone, the place in the topic decides. The same news twice is not newer.
+    /// for a tombstone, the place in the topic decides. What was said before a deletion revives
+    /// nobody, whatever its version: it may come again from dead letters. The same news twice is
+    /// not newer.
     #[must_use]
     pub fn supersedes(&self, kept: &Customer) -> bool {
+        let is_after = || kept.place.is_none_or(|place| self.place.is_after(place));
         match (self.version, kept.version) {
-            (Some(version), Some(highest)) => version > highest,
-            (Some(_), None) => true,
-            (None, _) => kept.place.is_none_or(|place| self.place.is_after(place)),
+            (Some(version), Some(highest)) if version <= highest => false,
+            (Some(_), _) if kept.profile.is_some() => true,
+            _ => is_after(),
         }
     }
 
@@ -82,12 +87,18 @@ impl News {
         if kept.is_some_and(|kept| !self.supersedes(kept)) {
             return None;
         }
+        let agrees = self
+            .profile
+            .as_ref()
+            .is_some_and(|profile| profile.referral_consent);
+        let since = kept.and_then(|kept| kept.consented).unwrap_or(now);
         Some(Customer {
             id: self.customer,
             version: self.version.max(kept.and_then(|kept| kept.version)),
             place: Some(self.place),
             profile: self.profile,
             registered: kept.map_or(now, |kept| kept.registered),
+            consented: agrees.then_some(since),
         })
     }
 }
@@ -157,6 +168,42 @@ mod tests {
         assert!(news(Some(5), 3, some()).applied(Some(&gone), NOW).is_none());
         assert!(news(Some(6), 3, some()).applied(Some(&gone), NOW).is_some());
         assert!(news(None, 2, None).applied(Some(&gone), NOW).is_none());
+    }
+
+    #[test]
+    fn what_was_said_before_a_deletion_revives_nobody_whatever_its_version() {
+        let unversioned = news(None, 2, None).applied(None, NOW).unwrap();
+        let kept = news(Some(5), 0, some()).applied(None, NOW).unwrap();
+        let versioned = news(None, 2, None).applied(Some(&kept), NOW).unwrap();
+        for gone in [unversioned, versioned] {
+            assert!(news(Some(6), 1, some()).applied(Some(&gone), NOW).is_none());
+            assert!(news(Some(6), 3, some()).applied(Some(&gone), NOW).is_some());
+        }
+    }
+
+    #[test]
+    fn consent_counts_from_when_it_was_given() {
+        let agreeing = || {
+            Some(Profile {
+                referral_consent: true,
+                ..Profile::default()
+            })
+        };
+        let later = NOW.plus_days(1);
+        let silent = news(Some(1), 1, some()).applied(None, NOW).unwrap();
+        assert_eq!(silent.consented, None);
+        let agreed = news(Some(2), 2, agreeing())
+            .applied(Some(&silent), later)
+            .unwrap();
+        assert_eq!(agreed.consented, Some(later));
+        let again = news(Some(3), 3, agreeing())
+            .applied(Some(&agreed), NOW.plus_days(2))
+            .unwrap();
+        assert_eq!(again.consented, Some(later));
+        let withdrawn = news(Some(4), 4, some())
+            .applied(Some(&again), later)
+            .unwrap();
+        assert_eq!(withdrawn.consented, None);
     }
 
     #[test]

@@ -11,8 +11,7 @@ CREATE TABLE IF NOT EXISTS customers (
     email VARCHAR(254),
     phone VARCHAR(16),
     region VARCHAR(2),
-    referral_consent INTEGER NOT NULL,
+    consented_ms BIGINT,
     registered_ms BIGINT NOT NULL,
     updated_ms BIGINT NOT NULL
 );
-CREATE INDEX customers_by_consent ON customers (referral_consent, customer_id);

@@ -17,7 +17,7 @@ const MOST_ATTEMPTS: u32 = 5;
 /// Stored for a customer whose source has no versions: below every version.
 const NO_VERSION: i64 = -1;
 const COLUMNS: &str = "customer_id, version, source_partition, source_offset, deleted, name, cpf, \
-    email, phone, region, referral_consent, registered_ms, updated_ms";
+    email, phone, region, consented_ms, registered_ms, updated_ms";
 const COLUMN_COUNT: usize = 13;
 
 /// What a batch of news changed.
@@ -41,7 +41,7 @@ struct Row {
     email: Option<String>,
     phone: Option<String>,
     region: Option<String>,
-    referral_consent: i32,
+    consented_ms: Option<i64>,
     registered_ms: i64,
     updated_ms: i64,
 }
@@ -63,13 +63,14 @@ impl Row {
             email: text(&self.email).map(Email::parse).transpose()?,
             phone: text(&self.phone).map(Phone::parse).transpose()?,
             region: text(&self.region).map(Region::parse).transpose()?,
-            referral_consent: self.referral_consent != 0,
+            referral_consent: self.consented_ms.is_some(),
         };
         Ok(Customer {
             version: Some(self.version).filter(|version| *version != NO_VERSION),
             place,
             profile: (self.deleted == 0).then_some(profile),
             registered: UtcMillis::new(self.registered_ms)?,
+            consented: self.consented_ms.map(UtcMillis::new).transpose()?,
             id: CustomerId::parse(self.customer_id)?,
         })
     }
@@ -187,7 +188,7 @@ fn row_values(customer: &Customer, now: UtcMillis) -> Vec<Value> {
         text(profile.and_then(|p| p.email.as_ref()).map(Email::expose)),
         text(profile.and_then(|p| p.phone.as_ref()).map(Phone::expose)),
         text(profile.and_then(|p| p.region).map(Region::as_str)),
-        i32::from(profile.is_some_and(|p| p.referral_consent)),
+        customer.consented.map(UtcMillis::get),
         customer.registered.get(),
         customer.place.map_or(now, |place| place.recorded).get(),
     ]

@@ -223,7 +223,7 @@ impl Shop {
 
     pub async fn register(&self, id: &str) {
         let sql = "INSERT INTO customers (customer_id, version, deleted, name, email, phone, \
-             referral_consent, registered_ms, updated_ms) VALUES (?, 1, 0, ?, ?, NULL, 1, 0, 0)";
+             consented_ms, registered_ms, updated_ms) VALUES (?, 1, 0, ?, ?, NULL, 1, 0, 0)";
         let (name, email) = (format!("Nome de {id}"), format!("{id}@example.com"));
         self.execute(sql, values![id, name.as_str(), email.as_str()])
             .await;

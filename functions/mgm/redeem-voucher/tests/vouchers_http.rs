@@ -50,7 +50,7 @@ async fn shop(url: &str) -> (Store, RedeemVoucher) {
     execute(
         &store,
         "INSERT INTO customers (customer_id, version, deleted, name, email, phone, \
-         referral_consent, registered_ms, updated_ms) VALUES ('cliente-1', 1, 0, 'Ana Souza', \
+         consented_ms, registered_ms, updated_ms) VALUES ('cliente-1', 1, 0, 'Ana Souza', \
          'ana@example.com', '+5511964166764', 1, 0, 0)",
         values![],
     )

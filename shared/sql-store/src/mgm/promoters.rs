@@ -8,7 +8,7 @@ use domain::mgm::promoter::{Promoter, Standing};
 use domain::time::{Day, UtcMillis};
 use sea_orm::FromQueryResult;
 
-use crate::jobs::{self, Counts, JobError, JobRun, RunError, TimeLeft};
+use crate::jobs::{self, Attempt, Counts, JobError, JobRun, RunError};
 use crate::mgm::campaigns;
 use crate::{Store, StoreError, Tx, placeholders, values};
 
@@ -32,7 +32,7 @@ struct PromoterRow {
 
 #[derive(FromQueryResult)]
 struct StandingRow {
-    referral_consent: i32,
+    consented_ms: Option<i64>,
     completed_orders: i64,
 }
 
@@ -81,7 +81,7 @@ pub async fn standing(
     now: UtcMillis,
 ) -> Result<Standing, StoreError> {
     let sql = format!(
-        "SELECT c.referral_consent, ({COMPLETED_ORDERS}) AS completed_orders \
+        "SELECT c.consented_ms, ({COMPLETED_ORDERS}) AS completed_orders \
          FROM customers c WHERE c.customer_id = ? AND c.deleted = 0"
     );
     let until = now.plus_millis(1).get();
@@ -96,7 +96,7 @@ pub async fn standing(
         },
         |row| Standing {
             registered: true,
-            consenting: row.referral_consent != 0,
+            consenting: row.consented_ms.is_some(),
             completed_orders: u32::try_from(row.completed_orders).unwrap_or(u32::MAX),
         },
     ))
@@ -154,11 +154,11 @@ pub async fn set_promoters(
     store: &Store,
     date: Day,
     again: bool,
-    clock: &impl TimeLeft,
+    attempt: &impl Attempt,
 ) -> Result<Counts, RunError> {
     let job = &MGM_SET_PROMOTERS;
-    jobs::run(store, job, date, again, clock, async |run| {
-        work(store, run, clock).await
+    jobs::run(store, job, date, again, attempt, async |run| {
+        work(store, run, attempt).await
     })
     .await
 }
@@ -166,7 +166,7 @@ pub async fn set_promoters(
 async fn work(
     store: &Store,
     run: &mut JobRun,
-    clock: &impl TimeLeft,
+    attempt: &impl Attempt,
 ) -> Result<UtcMillis, RunError> {
     let (first, mut after) = match run.resume_after.clone() {
         Some(place) => {
@@ -177,7 +177,7 @@ async fn work(
         }
         None => (String::new(), String::new()),
     };
-    let mut now = clock.now().ok_or(RunError::OutOfTime)?;
+    let mut now = attempt.now().ok_or(RunError::OutOfTime)?;
     for campaign in open_campaigns(store, run.date, &first).await? {
         if campaign.id().as_str() != first {
             after.clear();
@@ -185,7 +185,7 @@ async fn work(
         run.count("campanhas", i64::from(after.is_empty()));
         while let Some(last) = set_batch(store, run, &campaign, &after, now).await? {
             after = last;
-            now = clock.now().ok_or(RunError::OutOfTime)?;
+            now = attempt.now().ok_or(RunError::OutOfTime)?;
         }
     }
     Ok(now)
@@ -265,7 +265,7 @@ async fn eligible(
     after: &str,
 ) -> Result<Vec<CustomerId>, StoreError> {
     let end = date.end().get();
-    let mut all = values![after, end, campaign.id().as_str()];
+    let mut all = values![end, after, end, campaign.id().as_str()];
     let needed = campaign.terms().minimum_completed_orders();
     let orders = if needed == 0 {
         String::new()
@@ -275,7 +275,7 @@ async fn eligible(
     };
     all.extend(values![BATCH]);
     let sql = format!(
-        "SELECT c.customer_id AS id FROM customers c WHERE c.referral_consent = 1 \
+        "SELECT c.customer_id AS id FROM customers c WHERE c.consented_ms < ? \
          AND c.customer_id > ? AND c.deleted = 0 AND c.registered_ms < ? AND NOT EXISTS \
          (SELECT 1 FROM promoters m WHERE m.campaign_id = ? AND m.customer_id = c.customer_id)\
          {orders} ORDER BY c.customer_id LIMIT ?"

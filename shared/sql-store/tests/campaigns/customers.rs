@@ -126,7 +126,7 @@ async fn a_tombstone_leaves_nothing_personal_and_only_a_higher_version_revives()
             .store
             .transact(async |tx: &Tx| {
                 let sql = "SELECT name, cpf, email, phone, region FROM customers \
-                    WHERE customer_id = ? AND deleted = 1 AND referral_consent = 0";
+                    WHERE customer_id = ? AND deleted = 1 AND consented_ms IS NULL";
                 tx.one(sql, values!["c1"]).await
             })
             .await

@@ -13,7 +13,7 @@ use domain::mgm::click::ClickKind;
 use domain::time::{Day, UtcMillis};
 use sql_store::customers::sync;
 use sql_store::idempotency::RequestKey;
-use sql_store::jobs::TimeLeft;
+use sql_store::jobs::Attempt;
 use sql_store::mgm::campaigns::{change_campaign, open_campaign};
 use sql_store::mgm::clicks::{Click, open_link};
 use sql_store::mgm::links::create_link;
@@ -222,7 +222,11 @@ async fn a_batch_of_customers_is_taken_over_whole() {
 /// A clock that stands still.
 struct At(UtcMillis);
 
-impl TimeLeft for At {
+impl Attempt for At {
+    fn holder(&self) -> &str {
+        "test"
+    }
+
     fn now(&self) -> Option<UtcMillis> {
         Some(self.0)
     }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use domain::jobs::NotStarted;
 use domain::mgm::campaign::{Amendment, CampaignStatus, Proposal};
 use domain::time::UtcMillis;
-use sql_store::jobs::{JobError, RunError, TimeLeft};
+use sql_store::jobs::{Attempt, JobError, RunError};
 use sql_store::mgm::campaigns::change_campaign;
 use sql_store::mgm::links::{create_link, my_links};
 use sql_store::mgm::promoters::set_promoters;
@@ -15,7 +15,11 @@ use crate::scene::{NOW, Scene, customer, proposal, time};
 /// A clock that stands still and stops the job after some batches.
 struct Batches(Cell<u32>);
 
-impl TimeLeft for Batches {
+impl Attempt for Batches {
+    fn holder(&self) -> &str {
+        "test"
+    }
+
     fn now(&self) -> Option<UtcMillis> {
         let left = self.0.get().checked_sub(1)?;
         self.0.set(left);
@@ -84,6 +88,14 @@ async fn a_date_does_not_see_who_came_after_it() {
             .await
             .unwrap();
         assert_eq!(link.since, day("2026-11-20").start());
+        let next_day = time("2026-11-21T12:00:00Z");
+        scene.customers_at(2, &[("rui", true)], next_day).await;
+        for (date, promoters) in [("2026-11-20", 1), ("2026-11-21", 2)] {
+            set_promoters(&scene.store, day(date), true, &clock)
+                .await
+                .unwrap();
+            assert_eq!(scene.promoters(&campaign).await, promoters, "{date}");
+        }
     }
 }
 

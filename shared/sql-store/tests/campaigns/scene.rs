@@ -119,13 +119,17 @@ impl Scene {
     }
 
     pub async fn customers(&self, consents: &[(&str, bool)]) {
-        let now = time("2026-11-20T09:00:00Z");
+        self.customers_at(1, consents, time("2026-11-20T09:00:00Z"))
+            .await;
+    }
+
+    pub async fn customers_at(&self, version: i64, consents: &[(&str, bool)], now: UtcMillis) {
         let news = consents
             .iter()
             .enumerate()
             .map(|(offset, (id, consent))| News {
                 customer: customer(id),
-                version: Some(1),
+                version: Some(version),
                 place: Place {
                     partition: 0,
                     offset: offset as i64,

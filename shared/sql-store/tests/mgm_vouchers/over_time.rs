@@ -16,7 +16,7 @@ async fn a_coupon_given_on_arrival_binds_to_its_first_friend_and_holds_its_budge
             ("friend", None),
         ] {
             let sql = "INSERT INTO customers (customer_id, version, deleted, cpf, \
-                       referral_consent, registered_ms, updated_ms) VALUES (?, 1, 0, ?, 1, 0, 0)";
+                       consented_ms, registered_ms, updated_ms) VALUES (?, 1, 0, ?, 1, 0, 0)";
             execute(&store, sql, values![id, cpf]).await;
         }
         let issued = issue_all(&store, &[arrival_coupon("v1"), arrival_coupon("v2")]).await;
@@ -105,7 +105,7 @@ async fn an_owner_pages_through_the_vouchers_and_a_service_learns_the_recipient(
     for database in databases().await {
         let store = store_with(database.url(), reais(0)).await;
         let sql = "INSERT INTO customers (customer_id, version, deleted, name, email, \
-                   referral_consent, registered_ms, updated_ms) \
+                   consented_ms, registered_ms, updated_ms) \
                    VALUES ('friend', 1, 0, 'Ana', 'ana@example.com', 1, 0, 0)";
         execute(&store, sql, values![]).await;
         let issued = issue_all(
