@@ -121,7 +121,8 @@ impl Invoker {
     /// # Errors
     /// [`InvokeError`] when nothing was tried.
     pub async fn invoke(&self, function: &str, payload: Bytes) -> Result<Outcome, InvokeError> {
-        self.invoke_for(function, payload, false).await
+        self.invoke_for(function, payload, new_request_id(), false)
+            .await
     }
 
     /// Like [`Self::invoke`], with the last lines of the log.
@@ -133,16 +134,21 @@ impl Invoker {
         function: &str,
         payload: Bytes,
     ) -> Result<Outcome, InvokeError> {
-        self.invoke_for(function, payload, true).await
+        self.invoke_for(function, payload, new_request_id(), true)
+            .await
     }
 
     async fn invoke_for(
         &self,
         function: &str,
         payload: Bytes,
+        request_id: String,
         with_log: bool,
     ) -> Result<Outcome, InvokeError> {
-        let outcome = self.processes.invoke(function, payload, with_log).await;
+        let outcome = self
+            .processes
+            .invoke(function, payload, request_id, with_log)
+            .await;
         if let Err(error @ InvokeError::NotStarted { .. }) = &outcome {
             note(&format!("{function}: {error}"));
         }
@@ -225,10 +231,9 @@ impl Invoker {
     }
 
     async fn try_once(self: Arc<Self>, mut work: PendingInvocation) {
-        let outcome = match self
-            .invoke(&work.function, Bytes::from(work.payload.clone()))
-            .await
-        {
+        let payload = Bytes::from(work.payload.clone());
+        let attempt = self.invoke_for(&work.function, payload, work.id.clone(), false);
+        let outcome = match attempt.await {
             Ok(outcome) if outcome.is_success() => {
                 self.done(&work).await;
                 return;

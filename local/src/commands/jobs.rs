@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::time::Day;
+use domain::jobs::RunStatus;
+use domain::time::{Day, UtcMillis};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -107,15 +108,17 @@ async fn plan(project: &Project, job: &str, range: &Range, again: bool) -> Resul
             project.database_name()
         )
     })?;
+    let now = UtcMillis::new(Timestamp::now().as_millisecond())
+        .map_err(|_| Failure::work("the clock of this machine is wrong"))?;
     for date in &range.0 {
         let row = history
             .iter()
             .find(|row| row.logical_date == date.to_string());
-        let fate = match row.map(|row| row.status.as_str()) {
-            Some("done") if !again => "done before, would be left alone",
-            Some("done") => "done before, would run once more",
-            Some("running") => "running",
-            Some(_) => "failed before, would run",
+        let fate = match row.map(|row| row.status_at(now)) {
+            Some(RunStatus::Done) if !again => "done before, would be left alone",
+            Some(RunStatus::Done) => "done before, would run once more",
+            Some(RunStatus::Running) => "running",
+            Some(RunStatus::Failed) => "failed before, would run",
             None => "would run",
         };
         answer(&format!("{job} {date}: {fate}"));

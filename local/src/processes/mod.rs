@@ -153,7 +153,8 @@ impl Processes {
     }
 
     /// Waits for a free process and has it handle `payload`. The work goes on when the caller
-    /// gives up waiting, as Lambda's does. Only `with_log` looks at what the process wrote.
+    /// gives up waiting, as Lambda's does. Only `with_log` looks at what the process wrote. The
+    /// attempts of one invocation share its `request_id`.
     ///
     /// # Errors
     /// [`InvokeError`] when nothing was tried; a function's own failure is an [`Outcome`].
@@ -161,6 +162,7 @@ impl Processes {
         self: &Arc<Self>,
         function: &str,
         payload: Bytes,
+        request_id: String,
         with_log: bool,
     ) -> Result<Outcome, InvokeError> {
         let pool = self.pools.get(function).cloned();
@@ -169,7 +171,7 @@ impl Processes {
         let permit = permit.map_err(|_closed| InvokeError::Stopping)?;
         let processes = Arc::clone(self);
         let work = tokio::spawn(async move {
-            let outcome = processes.run(&pool, payload, with_log).await;
+            let outcome = processes.run(&pool, payload, &request_id, with_log).await;
             drop(permit);
             outcome
         });
@@ -180,6 +182,7 @@ impl Processes {
         self: Arc<Self>,
         pool: &Arc<Pool>,
         payload: Bytes,
+        request_id: &str,
         with_log: bool,
     ) -> Result<Outcome, InvokeError> {
         loop {
@@ -190,16 +193,15 @@ impl Processes {
                 None => self.start(pool)?,
             };
             let (handed, waiting) =
-                HandOver::new(&pool.function, payload.clone(), new_request_id());
-            let request_id = handed.request_id().to_owned();
+                HandOver::new(&pool.function, payload.clone(), request_id.to_owned());
             if !process.hand(handed) {
                 continue;
             }
-            let end = match waiting.finish(&pool.function, &process, &request_id).await {
+            let end = match waiting.finish(&pool.function, &process, request_id).await {
                 Some(end) => end,
                 // It ended between two invocations: nothing was begun, so another one takes over.
                 None if was_warm => continue,
-                None => End::failed("Runtime.ExitError", &process.end_text(&request_id)),
+                None => End::failed("Runtime.ExitError", &process.end_text(request_id)),
             };
             let log_tail = if with_log {
                 // The last lines may still be in the pipe when the answer is here.
@@ -212,7 +214,7 @@ impl Processes {
                 let since = Instant::now();
                 lock(&pool.idle).push(IdleProcess { process, since });
             }
-            return Ok(end.outcome(request_id, log_tail));
+            return Ok(end.outcome(request_id.to_owned(), log_tail));
         }
     }
 

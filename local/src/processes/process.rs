@@ -66,10 +66,6 @@ impl HandOver {
             waiting,
         )
     }
-
-    pub(super) fn request_id(&self) -> &str {
-        &self.handed.request_id
-    }
 }
 
 struct InFlight {

@@ -4,11 +4,13 @@
 use contracts::jobs::{JobReport, not_started};
 use domain::{jobs::Job, time::UtcMillis};
 use lambda_kit::{Invocation, InvocationFailed, metrics, schedule::ScheduledRun};
-use sql_store::jobs::{Counts, JobError, RunError, TimeLeft};
+use sql_store::jobs::{Attempt, Counts, JobError, RunError};
 
-/// No batch begins shortly before Lambda ends the process.
+/// One attempt of an invocation. No batch begins shortly before Lambda ends the process.
 #[derive(Debug, Clone, Copy)]
-pub struct UntilDeadline {
+pub struct UntilDeadline<'a> {
+    /// Lambda's id, the same for each attempt of an invocation.
+    pub request_id: &'a str,
     /// Where the time comes from.
     pub clock: fn() -> UtcMillis,
     /// When Lambda ends the process.
@@ -17,11 +19,12 @@ pub struct UntilDeadline {
     pub reserve_ms: i64,
 }
 
-impl UntilDeadline {
+impl<'a> UntilDeadline<'a> {
     /// Until the invocation's deadline.
     #[must_use]
-    pub const fn of(invocation: &Invocation, clock: fn() -> UtcMillis, reserve_ms: i64) -> Self {
+    pub fn of(invocation: &'a Invocation, clock: fn() -> UtcMillis, reserve_ms: i64) -> Self {
         Self {
+            request_id: &invocation.request_id,
             clock,
             deadline: invocation.deadline,
             reserve_ms,
@@ -29,7 +32,11 @@ impl UntilDeadline {
     }
 }
 
-impl TimeLeft for UntilDeadline {
+impl Attempt for UntilDeadline<'_> {
+    fn holder(&self) -> &str {
+        self.request_id
+    }
+
     fn now(&self) -> Option<UtcMillis> {
         let now = (self.clock)();
         (now.plus_millis(self.reserve_ms) < self.deadline).then_some(now)

@@ -39,8 +39,20 @@ pub enum RunStatus {
     Running,
     /// It was done.
     Done,
-    /// Its last attempt ended in an error.
+    /// Its last attempt ended in an error, or died.
     Failed,
+}
+
+impl RunStatus {
+    /// Whether it may start again; `again` says that what was done is to be done once more.
+    #[must_use]
+    pub const fn may_start(self, again: bool) -> bool {
+        match self {
+            Self::Running => false,
+            Self::Done => again,
+            Self::Failed => true,
+        }
+    }
 }
 
 /// Why a job does not start for a date.

@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS job_runs (
     logical_date VARCHAR(10) NOT NULL,
     status VARCHAR(16) NOT NULL,
     attempt INTEGER NOT NULL,
+    holder VARCHAR(64) NOT NULL,
     leased_until_ms BIGINT NOT NULL,
     started_ms BIGINT NOT NULL,
     finished_ms BIGINT,

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    jobs::{Job, NotStarted},
+    jobs::{Job, NotStarted, RunStatus},
     time::{Day, UtcMillis},
 };
 use sea_orm::FromQueryResult;
 
 use crate::{Store, StoreError, Tx, values};
 
-/// A run's lease: longer than a Lambda may live, so that a dead one is known to be dead.
-const LEASE_MS: i64 = 15 * 60 * 1000 + 30_000;
+/// A run's lease, renewed with each batch: longer than a batch takes. A run that is slower than
+/// that is fenced by its attempt.
+const LEASE_MS: i64 = 3 * 60 * 1000;
 
 /// Characters of a failure's code that the ledger keeps.
 const LONGEST_CODE: usize = 200;
@@ -82,8 +83,13 @@ impl RunError {
     }
 }
 
-/// Whether a job has time for one more batch; what is left resumes with the next attempt.
-pub trait TimeLeft {
+/// An attempt at a run: who makes it, and whether it has time for one more batch. What is left
+/// resumes with the next attempt.
+pub trait Attempt {
+    /// The invocation's id. Lambda tries a failed invocation again under the same id, so it takes
+    /// over at once from its own attempt that died.
+    fn holder(&self) -> &str;
+
     /// The time now; `None` when there is no time for another batch.
     fn now(&self) -> Option<UtcMillis>;
 }
@@ -99,7 +105,9 @@ pub struct LedgerRow {
     pub status: String,
     /// Tries so far.
     pub attempt: i32,
-    /// End of the lease of a running one.
+    /// Who holds the lease of a running one.
+    pub holder: String,
+    /// End of that lease.
     pub leased_until_ms: i64,
     /// Start of the last try.
     pub started_ms: i64,
@@ -113,10 +121,23 @@ pub struct LedgerRow {
     pub error: Option<String>,
 }
 
-const COLUMNS: &str = "job, logical_date, status, attempt, leased_until_ms, started_ms, \
+impl LedgerRow {
+    /// How it stands at `now`: a run whose lease is over has died.
+    #[must_use]
+    pub fn status_at(&self, now: UtcMillis) -> RunStatus {
+        match self.status.as_str() {
+            "done" => RunStatus::Done,
+            "running" if self.leased_until_ms > now.get() => RunStatus::Running,
+            _ => RunStatus::Failed,
+        }
+    }
+}
+
+const COLUMNS: &str = "job, logical_date, status, attempt, holder, leased_until_ms, started_ms, \
     finished_ms, resume_after, counts, error";
 
-/// Claims the run of `job` for `date`. With `again`, a run that was done is done once more.
+/// Claims the run of `job` for `date` for `holder`. With `again`, a run that was done is done once
+/// more.
 ///
 /// # Errors
 /// [`JobError::NotStarted`] when it may not run now.
@@ -125,6 +146,7 @@ pub async fn start(
     job: &Job,
     date: Day,
     again: bool,
+    holder: &str,
     now: UtcMillis,
 ) -> Result<JobRun, JobError> {
     let until_ms = now.plus_millis(LEASE_MS).get();
@@ -133,9 +155,9 @@ pub async fn start(
             refuse_paused_and_waiting(tx, job, date).await?;
             let first = tx
                 .insert_new(
-                    "INSERT INTO job_runs (job, logical_date, status, attempt, leased_until_ms, \
-                     started_ms, counts) VALUES (?, ?, 'running', 1, ?, ?, '{}')",
-                    values![job.name, date.to_string(), until_ms, now.get()],
+                    "INSERT INTO job_runs (job, logical_date, status, attempt, holder, \
+                     leased_until_ms, started_ms, counts) VALUES (?, ?, 'running', 1, ?, ?, ?, '{}')",
+                    values![job.name, date.to_string(), holder, until_ms, now.get()],
                 )
                 .await?;
             if first {
@@ -148,14 +170,15 @@ pub async fn start(
                 });
             }
             let row = locked_row(tx, job.name, date).await?;
-            match row.status.as_str() {
-                "running" if row.leased_until_ms > now.get() => {
+            let status = row.status_at(now);
+            match status {
+                RunStatus::Running if row.holder != holder => {
                     return Err(NotStarted::Running.into());
                 }
-                "done" if !again => return Err(NotStarted::AlreadyDone.into()),
+                RunStatus::Done if !again => return Err(NotStarted::AlreadyDone.into()),
                 _ => {}
             }
-            let afresh = row.status == "done";
+            let afresh = status == RunStatus::Done;
             let resume_after = row.resume_after.filter(|_| !afresh);
             let counts = if afresh {
                 Counts::new()
@@ -163,11 +186,12 @@ pub async fn start(
                 parse_counts(&row.counts)?
             };
             tx.execute(
-                "UPDATE job_runs SET status = 'running', attempt = ?, leased_until_ms = ?, \
-                 started_ms = ?, finished_ms = NULL, resume_after = ?, counts = ?, error = NULL \
+                "UPDATE job_runs SET status = 'running', attempt = ?, holder = ?, \
+                 leased_until_ms = ?, started_ms = ?, finished_ms = NULL, resume_after = ?, counts = ?, error = NULL \
                  WHERE job = ? AND logical_date = ?",
                 values![
                     row.attempt + 1,
+                    holder,
                     until_ms,
                     now.get(),
                     resume_after.clone(),
@@ -198,11 +222,11 @@ pub async fn run(
     job: &Job,
     date: Day,
     again: bool,
-    clock: &impl TimeLeft,
+    attempt: &impl Attempt,
     work: impl AsyncFnOnce(&mut JobRun) -> Result<UtcMillis, RunError>,
 ) -> Result<Counts, RunError> {
-    let started = clock.now().ok_or(RunError::OutOfTime)?;
-    let mut run = start(store, job, date, again, started).await?;
+    let started = attempt.now().ok_or(RunError::OutOfTime)?;
+    let mut run = start(store, job, date, again, attempt.holder(), started).await?;
     match work(&mut run).await {
         Ok(finished) => {
             run.finish(store, finished).await?;
@@ -210,7 +234,7 @@ pub async fn run(
         }
         Err(error) => {
             if !matches!(error, RunError::Job(JobError::LostLease)) {
-                let now = clock.now().unwrap_or(started);
+                let now = attempt.now().unwrap_or(started);
                 run.fail(store, error.code(), now).await?;
             }
             Err(error)

@@ -9,7 +9,7 @@ mod replay;
 use std::collections::BTreeMap;
 
 use contracts::fields::BadMessage;
-use domain::jobs::Job;
+use domain::jobs::{Job, RunStatus};
 use domain::time::{Day, UtcMillis};
 use invocations::Invoker;
 use lambda_kit::direct::Handler;
@@ -97,7 +97,10 @@ impl Handler for RunCommand {
                 most,
             } => {
                 let runs = self.history(job, from, to, most).await?;
-                let runs: Vec<Value> = runs.iter().map(run_body).collect();
+                let runs: Vec<Value> = runs
+                    .iter()
+                    .map(|run| run_body(run, invocation.now))
+                    .collect();
                 Ok(json!({"job": job.name, "execucoes": runs}))
             }
         }
@@ -162,8 +165,9 @@ impl RunCommand {
         for date in dates {
             let day = date.to_string();
             let run = runs.iter().find(|run| run.logical_date == day);
-            let before = run.map_or("nunca", |run| status_word(&run.status));
-            let starts = !matches!(before, "feito" | "em_execucao");
+            let status = run.map(|run| run.status_at(now));
+            let starts = status.is_none_or(|status| status.may_start(false));
+            let before = status.map_or("nunca", status_word);
             if starts && !dry_run {
                 self.start(job, *date, false, now).await?;
             }
@@ -224,20 +228,20 @@ fn store_failed(error: StoreError) -> InvocationFailed {
     InvocationFailed::new(format!("banco_falhou: {error}"))
 }
 
-fn status_word(status: &str) -> &'static str {
+const fn status_word(status: RunStatus) -> &'static str {
     match status {
-        "done" => "feito",
-        "running" => "em_execucao",
-        _ => "falhou",
+        RunStatus::Done => "feito",
+        RunStatus::Running => "em_execucao",
+        RunStatus::Failed => "falhou",
     }
 }
 
-fn run_body(run: &LedgerRow) -> Value {
+fn run_body(run: &LedgerRow, now: UtcMillis) -> Value {
     let time = |millis: i64| UtcMillis::new(millis).map(|time| time.to_string()).ok();
     let counts: Value = serde_json::from_str(&run.counts).unwrap_or(Value::Null);
     json!({
         "data": run.logical_date,
-        "situacao": status_word(&run.status),
+        "situacao": status_word(run.status_at(now)),
         "tentativa": run.attempt,
         "iniciado_em": time(run.started_ms),
         "terminado_em": run.finished_ms.and_then(time),

@@ -127,7 +127,7 @@ async fn a_job_is_paused_resumed_and_its_history_and_backfill_are_told_by_the_le
             (&json!(false), &json!(true))
         );
         let date = Day::parse("2026-11-18").unwrap();
-        let mut run = jobs::start(&scene.store, &MGM_SET_PROMOTERS, date, false, now())
+        let mut run = jobs::start(&scene.store, &MGM_SET_PROMOTERS, date, false, "test", now())
             .await
             .unwrap();
         run.count("promotores", 3);

@@ -14,7 +14,7 @@ use domain::{
 
 use crate::{
     Store, StoreError,
-    jobs::{self, Counts, JobRun, RunError, TimeLeft},
+    jobs::{self, Attempt, Counts, JobRun, RunError},
 };
 pub use pages::{PAGE, due_rewards, ended_trips, expire_page, settle_page, waiting_completions};
 
@@ -79,11 +79,11 @@ pub async fn create_promoter_vouchers(
     trips: &impl CompletedTrips,
     date: Day,
     again: bool,
-    clock: &impl TimeLeft,
+    attempt: &impl Attempt,
 ) -> Result<Counts, RunError> {
     let job = &MGM_CREATE_PROMOTER_VOUCHER;
-    let work = async |run: &mut JobRun| work(store, trips, run, clock).await;
-    jobs::run(store, job, date, again, clock, work).await
+    let work = async |run: &mut JobRun| work(store, trips, run, attempt).await;
+    jobs::run(store, job, date, again, attempt, work).await
 }
 
 /// Where a run stands. What depends on the company's system comes last, so that nothing else waits
@@ -138,12 +138,12 @@ async fn work(
     store: &Store,
     trips: &impl CompletedTrips,
     run: &mut JobRun,
-    clock: &impl TimeLeft,
+    attempt: &impl Attempt,
 ) -> Result<UtcMillis, RunError> {
     let place = Place::parse(run.resume_after.as_deref());
     let mut place = place.ok_or(StoreError::Broken("job_runs.resume_after"))?;
     loop {
-        let now = clock.now().ok_or(RunError::OutOfTime)?;
+        let now = attempt.now().ok_or(RunError::OutOfTime)?;
         match step(store, trips, run, place, now).await? {
             Some(next) => place = next,
             None => return Ok(now),

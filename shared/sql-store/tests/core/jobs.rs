@@ -1,12 +1,14 @@
 //! The ledger of scheduled jobs: one run a job and date, leased, fenced and resumable.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use domain::{
     jobs::{Job, NotStarted},
     time::{Day, UtcMillis},
 };
 use sql_store::{
     Store, Tx,
-    jobs::{JobError, JobRun, history, pause, resume, start},
+    jobs::{self, JobError, JobRun, history, pause, resume},
 };
 
 use crate::stores::{NOON, fresh, rows};
@@ -28,6 +30,19 @@ fn today() -> Day {
 
 fn later(millis: i64) -> UtcMillis {
     NOON.plus_millis(millis)
+}
+
+/// An invocation of its own each time.
+async fn start(
+    store: &Store,
+    job: &Job,
+    date: Day,
+    again: bool,
+    now: UtcMillis,
+) -> Result<JobRun, JobError> {
+    static INVOCATIONS: AtomicU32 = AtomicU32::new(0);
+    let holder = format!("i-{}", INVOCATIONS.fetch_add(1, Ordering::Relaxed));
+    jobs::start(store, job, date, again, &holder, now).await
 }
 
 async fn refusal(store: &Store, job: &Job, again: bool, now: UtcMillis) -> NotStarted {
@@ -93,6 +108,23 @@ async fn a_running_job_is_not_started_twice() {
                 .await
                 .is_ok()
         );
+    }
+}
+
+#[tokio::test]
+async fn an_invocation_takes_over_at_once_from_its_own_attempt_that_died() {
+    for fresh in fresh().await {
+        let store = &fresh.store;
+        let dead = jobs::start(store, &FIRST, today(), false, "i", NOON).await;
+        let soon = later(60_000);
+        assert_eq!(
+            refusal(store, &FIRST, false, soon).await,
+            NotStarted::Running
+        );
+        let retried = jobs::start(store, &FIRST, today(), false, "i", soon).await;
+        assert_eq!(retried.unwrap().attempt, 2, "{}", fresh.label());
+        let lost = dead.unwrap().finish(store, soon).await;
+        assert!(matches!(lost, Err(JobError::LostLease)));
     }
 }
 

@@ -10,7 +10,7 @@ use sea_orm::FromQueryResult;
 
 use crate::{
     Store, StoreError, Tx,
-    jobs::{self, Counts, JobRun, RunError, TimeLeft},
+    jobs::{self, Attempt, Counts, JobRun, RunError},
     values,
 };
 
@@ -50,11 +50,11 @@ pub async fn anchor_days(
     store: &Store,
     date: Day,
     again: bool,
-    clock: &impl TimeLeft,
+    attempt: &impl Attempt,
 ) -> Result<Counts, RunError> {
     let job = &MGM_ANCHOR_AUDIT;
-    jobs::run(store, job, date, again, clock, async |run| {
-        work(store, run, clock).await
+    jobs::run(store, job, date, again, attempt, async |run| {
+        work(store, run, attempt).await
     })
     .await
 }
@@ -62,13 +62,13 @@ pub async fn anchor_days(
 async fn work(
     store: &Store,
     run: &mut JobRun,
-    clock: &impl TimeLeft,
+    attempt: &impl Attempt,
 ) -> Result<UtcMillis, RunError> {
     for count in ["dias_ancorados", "cadeias"] {
         run.count(count, 0);
     }
     loop {
-        let now = clock.now().ok_or(RunError::OutOfTime)?;
+        let now = attempt.now().ok_or(RunError::OutOfTime)?;
         match anchor_next(store, run, now).await? {
             Some(heads) => {
                 run.count("dias_ancorados", 1);
