@@ -50,18 +50,18 @@ CREATE TABLE IF NOT EXISTS promoter_months (
     PRIMARY KEY (campaign_id, customer_id, month)
 );
 
--- One row a counted click; kind tells people, bots and previews apart. visitor is an HMAC.
+-- One row a counted click, of nobody; kind tells people, bots and previews apart.
 CREATE TABLE IF NOT EXISTS clicks (
     id VARCHAR(26) NOT NULL PRIMARY KEY,
     campaign_id VARCHAR(26) NOT NULL,
     link_code VARCHAR(11) NOT NULL,
-    visitor VARCHAR(64) NOT NULL,
     kind VARCHAR(16) NOT NULL,
     clicked_ms BIGINT NOT NULL
 );
 CREATE INDEX clicks_by_campaign ON clicks (campaign_id, kind, link_code);
 
--- When a visitor was last counted on a link: the same one counts once in 30 minutes.
+-- When a visitor (an HMAC) was last counted on a link: the same one counts once in 30 minutes.
+-- Kept for a day.
 CREATE TABLE IF NOT EXISTS link_visits (
     link_code VARCHAR(11) NOT NULL,
     visitor VARCHAR(64) NOT NULL,
@@ -87,14 +87,15 @@ CREATE TABLE IF NOT EXISTS purchases (
 CREATE INDEX purchases_by_customer ON purchases (customer_id, status);
 CREATE INDEX purchases_by_end ON purchases (ends_ms, order_id);
 
--- Completed legs by order; they may come before their purchase and wait here.
+-- Completed legs by order and customer; they may come before their purchase and wait here. Legs
+-- that name another customer than their order complete nothing.
 CREATE TABLE IF NOT EXISTS trip_legs (
     order_id VARCHAR(64) NOT NULL,
     leg INTEGER NOT NULL,
     legs INTEGER NOT NULL,
     customer_id VARCHAR(64) NOT NULL,
     completed_ms BIGINT NOT NULL,
-    PRIMARY KEY (order_id, leg)
+    PRIMARY KEY (order_id, customer_id, leg)
 );
 CREATE INDEX trip_legs_by_time ON trip_legs (completed_ms, order_id);
 

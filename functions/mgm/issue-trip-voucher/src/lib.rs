@@ -5,7 +5,10 @@ use domain::{mgm::trip::CompletedLeg, time::UtcMillis};
 use lambda_kit::{Outcome, Received, metrics, sqs::Handler};
 use sql_store::{
     Store,
-    mgm::trips::{TripMessage, complete_trips},
+    mgm::{
+        purchases::RecordOrderError,
+        trips::{TripMessage, complete_trips},
+    },
 };
 
 /// The handler of the queue of `viagens`.
@@ -41,7 +44,11 @@ impl Handler for IssueTripVoucher {
         metrics::count("VouchersIssued", vouchers);
         let outcomes = handled.results.into_iter().map(|result| match result {
             Ok(()) => Outcome::Done,
-            Err(error) => Outcome::Retry(error.to_string()),
+            Err(RecordOrderError::OtherCustomer(_)) => Outcome::Reject(BadMessage::invalid(
+                "id_cliente",
+                "must be the customer whom the order has",
+            )),
+            Err(RecordOrderError::Store(error)) => Outcome::Retry(error.to_string()),
         });
         outcomes.collect()
     }

@@ -112,13 +112,12 @@ async fn insert_click(
     now: UtcMillis,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO clicks (id, campaign_id, link_code, visitor, kind, clicked_ms) \
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO clicks (id, campaign_id, link_code, kind, clicked_ms) \
+         VALUES (?, ?, ?, ?, ?)",
         values![
             tx.new_id(now)?,
             campaign.id().as_str(),
             click.code.as_str(),
-            click.visitor.as_str(),
             click.kind.as_str(),
             now.get(),
         ],
@@ -128,6 +127,7 @@ async fn insert_click(
 }
 
 /// One coupon for a visitor of a link; it holds nothing of the budget until an order reserves it.
+/// One that was used is not shown again.
 async fn arrival_coupon(
     tx: &Tx,
     campaign: &Campaign,
@@ -153,5 +153,11 @@ async fn arrival_coupon(
         expires: now.plus_days(terms.voucher_valid_days()),
     };
     let issued = vouchers::issue(tx, &[coupon], now).await?;
-    Ok(issued.into_iter().next().map(|coupon| coupon.code))
+    let usable = |coupon: &vouchers::Issued| {
+        matches!(
+            coupon.status,
+            voucher::Status::Issued | voucher::Status::Reserved
+        )
+    };
+    Ok(issued.into_iter().find(usable).map(|coupon| coupon.code))
 }

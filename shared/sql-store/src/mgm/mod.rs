@@ -9,11 +9,10 @@
 //!   living referral of the same friend, and one of the same promoter was counted under the
 //!   promoter's lock, so that the purchase was refused before the INSERT.
 //! - News of an order lock its `trip_legs` after the purchase, or last where it is accepted.
-//! - A void order lets go of the vouchers reserved for it when its referral has already given back
-//!   to the campaign's budget.
+//! - A void order lets go of the vouchers reserved for it before its referral is locked.
 //! - Reserving leaves the voucher's old place before it takes, for an order that nobody has placed,
 //!   the vouchers whose reservation lapsed, and then the new place.
-//! - Expiring goes voucher by voucher, by end of validity: each with its place and its campaign.
+//! - Expiring goes voucher by voucher, by end of validity, each with its place.
 //!
 //! All but the first can deadlock. The database then ends one of the two, and
 //! [`Store::transact`](crate::Store::transact) does that use case again from its beginning.

@@ -40,8 +40,8 @@ pub enum Recorded {
     Voided(ReferralId),
 }
 
-/// Why news were not recorded.
-#[derive(Debug, thiserror::Error)]
+/// Why news of an order or its trip were not recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordOrderError {
     /// The news name another customer than before: they never can be recorded.
     #[error(transparent)]
@@ -105,6 +105,9 @@ async fn record(
     if order.status == OrderStatus::Completed {
         note_completion(tx, &order, now).await?;
     }
+    if order.status.is_void() {
+        vouchers::release_of_order(tx, &order.id, now).await?;
+    }
     let mut recorded = judge_once(tx, &order, lost, now).await?;
     if let Some(reason) = order.void_reason()
         && let Some(referral) = referrals::lock_of_order(tx, &order.id).await?
@@ -114,21 +117,18 @@ async fn record(
         referrals::void(tx, referral, reason, now).await?;
     }
     if order.status.is_void() {
-        vouchers::release_of_order(tx, &order.id, now).await?;
         return Ok(recorded);
     }
+    vouchers::release_of_others(tx, &order.id, &order.customer, now).await?;
     // A completion may have come first and waits: from here on it meets its purchase.
-    let waiting = trips::lock_completions(tx, &[order.id.as_str()]).await?;
-    trips::settle(tx, &waiting, now).await?;
+    let waiting = trips::lock_completion(tx, &order).await?;
+    trips::settle(tx, waiting.as_slice(), now).await?;
     Ok(recorded)
 }
 
 /// A delivered order is a completed one, with or without a message of `viagens`.
 async fn note_completion(tx: &Tx, order: &Order, now: UtcMillis) -> Result<(), StoreError> {
-    if trips::lock_completions(tx, &[order.id.as_str()])
-        .await?
-        .is_empty()
-    {
+    if trips::lock_completion(tx, order).await?.is_none() {
         let whole = CompletedLeg {
             order: order.id.clone(),
             customer: order.customer.clone(),
@@ -147,7 +147,9 @@ async fn judge_once(
     lost: Option<Refusal>,
     now: UtcMillis,
 ) -> Result<Recorded, Undone> {
-    let (Some(purchased), Some(claim)) = (order.purchased(), &order.claim) else {
+    // A cancellation may come first and needs no total: the purchase's own news bring it.
+    let (Some(purchased), Some(claim), Some(_)) = (order.purchased(), &order.claim, order.total)
+    else {
         return Ok(Recorded::Order);
     };
     if referrals::was_judged(tx, &order.id).await? {

@@ -31,8 +31,8 @@ pub struct Settled {
     pub pending: usize,
 }
 
-const COMPLETED: &str =
-    "(SELECT MAX(l.completed_ms) FROM trip_legs l WHERE l.order_id = referrals.order_id)";
+const COMPLETED: &str = "(SELECT MAX(l.completed_ms) FROM trip_legs l WHERE l.order_id = referrals.order_id \
+    AND l.customer_id = referrals.friend_id)";
 /// The new end of the chain, as `append` has just written it. MySQL assigns from left to right, so
 /// the version is raised last.
 const HEAD: &str = "(SELECT a.hash FROM audit_log a WHERE a.entity = 'indicacao' \
@@ -97,7 +97,8 @@ pub(super) async fn settle(
 async fn complete_orders(tx: &Tx, orders: &[&str], now: UtcMillis) -> Result<(), StoreError> {
     let sql = format!(
         "UPDATE purchases SET status = 'concluido', updated_ms = ?, completed_ms = \
-         (SELECT MAX(l.completed_ms) FROM trip_legs l WHERE l.order_id = purchases.order_id) \
+         (SELECT MAX(l.completed_ms) FROM trip_legs l WHERE l.order_id = purchases.order_id \
+         AND l.customer_id = purchases.customer_id) \
          WHERE order_id IN {} AND status IN ('pendente', 'pago', 'concluido') \
          AND completed_ms IS NULL",
         placeholders(1, orders.len())

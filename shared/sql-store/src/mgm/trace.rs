@@ -163,8 +163,9 @@ pub async fn trace(store: &Store, id: &ReferralId) -> Result<Option<Trace>, Stor
             };
             let order = referral.order_id.as_str();
             let legs_sql = "SELECT leg, legs, completed_ms FROM trip_legs WHERE order_id = ? \
-                            ORDER BY leg LIMIT 100";
-            let legs = tx.all(legs_sql, values![order]).await?;
+                            AND customer_id = ? ORDER BY leg LIMIT 100";
+            let friend = referral.friend_id.as_str();
+            let legs = tx.all(legs_sql, values![order, friend]).await?;
             let vouchers = vouchers_of(tx, id).await?;
             let audit = audit_of(tx, id).await?;
             Ok(Some(Trace {

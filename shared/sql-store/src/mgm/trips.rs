@@ -2,15 +2,19 @@
 //!
 //! Whole batches go in one transaction of 13 statements, whatever their size (docs/adr/0050).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use domain::{
-    mgm::trip::{CompletedLeg, Leg, completion},
+    mgm::{
+        referral::{Order, OtherCustomer},
+        trip::{CompletedLeg, Leg, completion},
+    },
     orders::OrderStatus,
     time::UtcMillis,
 };
 use sea_orm::FromQueryResult;
 
+use super::purchases::RecordOrderError;
 pub use super::rewards::Settled;
 pub(super) use super::rewards::settle;
 use crate::{Store, StoreError, Tx, Value, placeholders, values};
@@ -33,7 +37,7 @@ pub struct TripMessage {
 #[derive(Debug)]
 pub struct Handled {
     /// What became of each message, in their order.
-    pub results: Vec<Result<(), StoreError>>,
+    pub results: Vec<Result<(), RecordOrderError>>,
     /// Vouchers that were issued.
     pub vouchers: usize,
 }
@@ -54,11 +58,8 @@ pub async fn complete_trips(store: &Store, messages: &[TripMessage], now: UtcMil
     };
     for chunk in messages.chunks(MOST_AT_ONCE) {
         let outcome = complete_at_once(store, chunk, now).await;
-        if chunk.len() > 1
-            && outcome
-                .as_ref()
-                .is_err_and(|error| *error != StoreError::Unreachable)
-        {
+        let unreachable = RecordOrderError::Store(StoreError::Unreachable);
+        if chunk.len() > 1 && outcome.as_ref().is_err_and(|error| *error != unreachable) {
             for message in chunk {
                 let alone = complete_at_once(store, std::slice::from_ref(message), now).await;
                 all.add(alone, 1);
@@ -71,7 +72,7 @@ pub async fn complete_trips(store: &Store, messages: &[TripMessage], now: UtcMil
 }
 
 impl Handled {
-    fn add(&mut self, outcome: Result<Settled, StoreError>, messages: usize) {
+    fn add(&mut self, outcome: Result<Settled, RecordOrderError>, messages: usize) {
         self.vouchers += outcome.as_ref().map_or(0, |settled| settled.vouchers);
         let result = outcome.map(|_| ());
         self.results.extend(std::iter::repeat_n(result, messages));
@@ -82,7 +83,7 @@ async fn complete_at_once(
     store: &Store,
     messages: &[TripMessage],
     now: UtcMillis,
-) -> Result<Settled, StoreError> {
+) -> Result<Settled, RecordOrderError> {
     store
         .transact(async |tx: &Tx| {
             let new = mark_new(tx, messages, now).await?;
@@ -90,8 +91,18 @@ async fn complete_at_once(
             note_legs(tx, &legs).await?;
             let orders: BTreeSet<&str> = legs.iter().map(|leg| leg.order.as_str()).collect();
             let known = lock_purchases(tx, &orders.into_iter().collect::<Vec<_>>()).await?;
+            let customers: HashMap<&str, &str> = known
+                .iter()
+                .map(|one| (one.order_id.as_str(), one.customer_id.as_str()))
+                .collect();
+            if legs.iter().any(|leg| {
+                let known = customers.get(leg.order.as_str());
+                known.is_some_and(|known| *known != leg.customer.as_str())
+            }) {
+                return Err(OtherCustomer.into());
+            }
             let completions = completions(tx, &known, "").await?;
-            settle(tx, &completions, now).await
+            Ok(settle(tx, &completions, now).await?)
         })
         .await
 }
@@ -138,6 +149,7 @@ async fn mark_new<'a>(
 #[derive(FromQueryResult)]
 struct LegRow {
     order_id: String,
+    customer_id: String,
     leg: i32,
     legs: i32,
     completed_ms: i64,
@@ -148,26 +160,28 @@ pub(super) async fn note_legs(tx: &Tx, legs: &[&CompletedLeg]) -> Result<(), Sto
     let mut by_key = BTreeMap::new();
     for leg in legs {
         by_key
-            .entry((leg.order.as_str(), leg.leg.number()))
+            .entry((leg.order.as_str(), leg.customer.as_str(), leg.leg.number()))
             .or_insert(*leg);
     }
     match insert_legs(tx, &by_key).await {
         Err(StoreError::Duplicate) => {}
         other => return other,
     }
-    let orders: BTreeSet<&str> = by_key.keys().map(|(order, _)| *order).collect();
+    let orders: BTreeSet<&str> = by_key.keys().map(|(order, ..)| *order).collect();
     let known = legs_of(tx, &orders.into_iter().collect::<Vec<_>>(), "").await?;
-    let known: HashSet<(&str, i32)> = known
+    let known: HashSet<(&str, &str, i32)> = known
         .iter()
-        .map(|row| (row.order_id.as_str(), row.leg))
+        .map(|row| (row.order_id.as_str(), row.customer_id.as_str(), row.leg))
         .collect();
-    by_key.retain(|(order, number), _| !known.contains(&(order, i32::from(*number))));
+    by_key.retain(|(order, customer, number), _| {
+        !known.contains(&(order, customer, i32::from(*number)))
+    });
     insert_legs(tx, &by_key).await
 }
 
 async fn insert_legs(
     tx: &Tx,
-    legs: &BTreeMap<(&str, u8), &CompletedLeg>,
+    legs: &BTreeMap<(&str, &str, u8), &CompletedLeg>,
 ) -> Result<(), StoreError> {
     if legs.is_empty() {
         return Ok(());
@@ -193,8 +207,8 @@ async fn legs_of(tx: &Tx, orders: &[&str], lock: &str) -> Result<Vec<LegRow>, St
         return Ok(Vec::new());
     }
     let sql = format!(
-        "SELECT order_id, leg, legs, completed_ms FROM trip_legs WHERE order_id IN {} \
-         ORDER BY order_id, leg{lock}",
+        "SELECT order_id, customer_id, leg, legs, completed_ms FROM trip_legs \
+         WHERE order_id IN {} ORDER BY order_id, customer_id, leg{lock}",
         placeholders(1, orders.len())
     );
     tx.all(
@@ -204,55 +218,67 @@ async fn legs_of(tx: &Tx, orders: &[&str], lock: &str) -> Result<Vec<LegRow>, St
     .await
 }
 
+/// An order that is known, and whose.
 #[derive(FromQueryResult)]
-struct PurchaseKey {
-    order_id: String,
+pub(super) struct Known {
+    pub order_id: String,
+    pub customer_id: String,
     status: String,
 }
 
-/// Locks the orders that are known; answers those that are not void, since void ones earn nothing.
+/// Locks the orders that are known.
 ///
 /// Legs are stored before this and read after it: whichever of two transactions gets the row last
 /// sees the legs of both, and a purchase that is not there yet will look for its legs itself.
-pub(super) async fn lock_purchases(tx: &Tx, orders: &[&str]) -> Result<Vec<String>, StoreError> {
+pub(super) async fn lock_purchases(tx: &Tx, orders: &[&str]) -> Result<Vec<Known>, StoreError> {
     if orders.is_empty() {
         return Ok(Vec::new());
     }
     let sql = format!(
-        "SELECT order_id, status FROM purchases WHERE order_id IN {} ORDER BY order_id{}",
+        "SELECT order_id, customer_id, status FROM purchases WHERE order_id IN {} \
+         ORDER BY order_id{}",
         placeholders(1, orders.len()),
         tx.for_update()
     );
     let keys = orders.iter().map(|order| Value::from(*order)).collect();
-    let rows: Vec<PurchaseKey> = tx.all(&sql, keys).await?;
-    let mut known = Vec::with_capacity(rows.len());
-    for row in rows {
-        if !OrderStatus::parse(&row.status)?.is_void() {
-            known.push(row.order_id);
-        }
-    }
-    Ok(known)
+    tx.all(&sql, keys).await
 }
 
-/// Which of these orders are completed. It waits for legs that others are about to store: the
-/// caller has just stored the purchase, and one of the two must see the other.
-pub(super) async fn lock_completions(
+/// Whether this order is completed. It waits for legs that others are about to store: the caller
+/// has just stored the purchase, and one of the two must see the other.
+pub(super) async fn lock_completion(
     tx: &Tx,
-    orders: &[&str],
-) -> Result<Vec<Completion>, StoreError> {
-    let orders: Vec<String> = orders.iter().map(|order| (*order).to_owned()).collect();
-    completions(tx, &orders, tx.for_update()).await
+    order: &Order,
+) -> Result<Option<Completion>, StoreError> {
+    let known = Known {
+        order_id: order.id.as_str().to_owned(),
+        customer_id: order.customer.as_str().to_owned(),
+        status: order.status.as_str().to_owned(),
+    };
+    let completions = completions(tx, &[known], tx.for_update()).await?;
+    Ok(completions.into_iter().next())
 }
 
-/// Which of these orders are completed by the legs stored so far.
+/// Which of these orders are completed by the legs stored so far. Void ones earn nothing, and a leg
+/// that names another customer completes nothing.
 pub(super) async fn completions(
     tx: &Tx,
-    orders: &[String],
+    orders: &[Known],
     lock: &str,
 ) -> Result<Vec<Completion>, StoreError> {
-    let keys: Vec<&str> = orders.iter().map(String::as_str).collect();
+    let mut customers: HashMap<&str, &str> = HashMap::new();
+    for known in orders {
+        if !OrderStatus::parse(&known.status)?.is_void() {
+            customers.insert(&known.order_id, &known.customer_id);
+        }
+    }
+    let mut keys: Vec<&str> = customers.keys().copied().collect();
+    keys.sort_unstable();
     let mut legs: BTreeMap<String, Vec<(Leg, UtcMillis)>> = BTreeMap::new();
     for row in legs_of(tx, &keys, lock).await? {
+        if customers.get(row.order_id.as_str()) != Some(&row.customer_id.as_str()) {
+            continue;
+        }
         let leg = Leg::restore(i64::from(row.leg), i64::from(row.legs))?;
         legs.entry(row.order_id)
             .or_default()

@@ -17,4 +17,7 @@ pub use record::{StoredVoucher, order_hold};
 pub use redeem::{
     Actor, RedeemVoucherError, Reserve, Settle, VoucherKey, commit, release, reserve,
 };
-pub use void::{Voided, bind_arrival_coupon, cancel_of_referral, expire_due, release_of_order};
+pub use void::{
+    Voided, bind_arrival_coupon, cancel_of_referral, expire_due, release_of_order,
+    release_of_others,
+};

@@ -18,13 +18,14 @@ use sql_store::{
     mgm::vouchers::{
         Actor, Issued, NewVoucher, RedeemVoucherError, Reserve, Settle, VoucherKey,
         bind_arrival_coupon, cancel_of_referral, commit, expire_due, find, issue, of_owner,
-        release, release_of_order, reserve,
+        release, release_of_order, release_of_others, reserve,
     },
     values,
 };
 use testkit::databases;
 
 mod over_time;
+mod ownership;
 mod races;
 
 const NOW_MS: i64 = 1_795_000_000_000;

@@ -132,7 +132,7 @@ async fn a_purchase_and_its_completion_at_the_same_time_meet() {
                         let leg = leg(i64::try_from(place).unwrap(), 2);
                         let message = TripMessage {
                             id: format!("{id}/{place}"),
-                            leg: completed(&id, leg),
+                            leg: completed(&id, &id, leg),
                         };
                         let done = complete_trips(store, &[message], at(0)).await;
                         assert!(done.results.iter().all(Result::is_ok), "{:?}", done.results);
@@ -163,9 +163,10 @@ async fn the_same_batch_at_the_same_time_gives_each_voucher_once() {
         let stores = instances(database.url()).await;
         let running = stores.iter().enumerate().map(async |(place, store)| {
             let mut messages: Vec<TripMessage> = (0..10)
-                .map(|number| TripMessage {
+                .map(|number| (number, format!("p{number}")))
+                .map(|(number, order)| TripMessage {
                     id: format!("m{number}/{}", place % 2),
-                    leg: completed(&format!("p{number}"), Leg::ONLY),
+                    leg: completed(&order, &order, Leg::ONLY),
                 })
                 .collect();
             messages.rotate_left(place);
@@ -219,7 +220,7 @@ async fn a_purchase_waits_for_a_completion_that_is_about_to_be_stored() {
                     ..Options::default()
                 };
                 let store = Store::open_with(&url, options).await.unwrap();
-                let leg = completed("p1", Leg::ONLY);
+                let leg = completed("p1", "friend", Leg::ONLY);
                 let message = TripMessage {
                     id: "m1".to_owned(),
                     leg,

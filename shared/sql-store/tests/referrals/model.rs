@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{identity::CustomerId, orders::OrderStatus};
+use domain::orders::OrderStatus;
 use proptest::{
     prelude::*,
     strategy::ValueTree,
@@ -133,11 +133,10 @@ async fn tell(scene: &Scene, message: &str, happening: Happening) {
                 .unwrap();
         }
         Happening::Leg(order, number) => {
-            let mut over = completed(&format!("p{order}"), leg(number, 2));
-            over.customer = CustomerId::parse(format!("f{}", friend(order))).unwrap();
+            let friend = format!("f{}", friend(order));
             let message = TripMessage {
                 id: message.to_owned(),
-                leg: over,
+                leg: completed(&format!("p{order}"), &friend, leg(number, 2)),
             };
             let done = complete_trips(&scene.store, &[message], at(0)).await;
             assert!(done.results.iter().all(Result::is_ok));

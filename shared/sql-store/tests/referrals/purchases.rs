@@ -2,7 +2,10 @@
 
 use domain::{
     code::ReferralCode,
-    mgm::{referral::Claim, trip::Leg},
+    mgm::{
+        referral::{Claim, Order},
+        trip::Leg,
+    },
     orders::OrderStatus,
 };
 use sql_store::mgm::purchases::{RecordOrderError, Recorded};
@@ -134,6 +137,15 @@ async fn a_cancellation_before_its_purchase_ends_as_one_after_it() {
             Recorded::Voided(_)
         ));
         assert_eq!(scene.referral_of("p1").await.as_deref(), Some("anulada"));
+        let second = purchase("p2", "other", 1);
+        let without_total = Order {
+            status: OrderStatus::Cancelled,
+            total: None,
+            ..second.clone()
+        };
+        assert_eq!(scene.record(&without_total, at(0)).await, Recorded::Order);
+        scene.record(&second, at(1)).await;
+        assert_eq!(scene.referral_of("p2").await.as_deref(), Some("anulada"));
         scene.complete("p1", Leg::ONLY, at(2)).await;
         assert_eq!(
             scene

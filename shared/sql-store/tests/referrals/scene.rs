@@ -128,7 +128,7 @@ impl Scene {
     ) {
         self.execute(
             "INSERT INTO customers (customer_id, version, deleted, cpf, phone, email, \
-             referral_consent, registered_ms, updated_ms) VALUES (?, 1, 0, ?, ?, ?, 1, 0, 0)",
+             consented_ms, registered_ms, updated_ms) VALUES (?, 1, 0, ?, ?, ?, 1, 0, 0)",
             values![id, cpf, phone, email],
         )
         .await;
@@ -155,9 +155,11 @@ impl Scene {
     }
 
     pub async fn complete(&self, order: &str, leg: Leg, now: UtcMillis) -> Handled {
+        let sql = format!("SELECT customer_id AS word FROM purchases WHERE order_id = '{order}'");
+        let friend = self.word(&sql).await.unwrap_or("friend".to_owned());
         let message = TripMessage {
             id: self.next_message(),
-            leg: completed(order, leg),
+            leg: completed(order, &friend, leg),
         };
         let done = complete_trips(&self.store, &[message], now).await;
         assert!(done.results.iter().all(Result::is_ok), "{:?}", done.results);
@@ -350,10 +352,10 @@ pub fn news(order: &Order, status: OrderStatus) -> Order {
     }
 }
 
-pub fn completed(order: &str, leg: Leg) -> CompletedLeg {
+pub fn completed(order: &str, friend: &str, leg: Leg) -> CompletedLeg {
     CompletedLeg {
         order: OrderId::parse(order).unwrap(),
-        customer: CustomerId::parse("friend").unwrap(),
+        customer: CustomerId::parse(friend).unwrap(),
         leg,
         completed: at(-HOUR_MS / 2),
     }

@@ -9,7 +9,7 @@ use domain::{
 };
 use sql_store::{
     Value,
-    jobs::{JobError, RunError, TimeLeft},
+    jobs::{Attempt, JobError, RunError},
     mgm::{
         audit::{Place, Verdict, anchor_days, verify},
         funnel::by_cohort,
@@ -23,7 +23,11 @@ use crate::scene::{CAMPAIGN, DAY_MS, Scene, at, news, purchase};
 
 struct Clock(UtcMillis);
 
-impl TimeLeft for Clock {
+impl Attempt for Clock {
+    fn holder(&self) -> &str {
+        "test"
+    }
+
     fn now(&self) -> Option<UtcMillis> {
         Some(self.0)
     }
@@ -37,8 +41,8 @@ async fn busy_scene(url: &str) -> Scene {
     let sql = "UPDATE promoters SET cohort = '2026-10' WHERE customer_id = 'promoter-2'";
     scene.execute(sql, values![]).await;
     for (id, kind) in [("c1", "pessoa"), ("c2", "pessoa"), ("c3", "robo")] {
-        let sql = "INSERT INTO clicks (id, campaign_id, link_code, visitor, kind, clicked_ms) \
-                   SELECT ?, campaign_id, link_code, 'v', ?, 0 FROM promoters \
+        let sql = "INSERT INTO clicks (id, campaign_id, link_code, kind, clicked_ms) \
+                   SELECT ?, campaign_id, link_code, ?, 0 FROM promoters \
                    WHERE customer_id = 'promoter-1'";
         scene.execute(sql, values![id, kind]).await;
     }

@@ -7,7 +7,7 @@ use domain::{
     time::UtcMillis,
 };
 use sql_store::{
-    jobs::{self, Counts, JobError, JobRun, TimeLeft},
+    jobs::{self, Attempt, Counts, JobError, JobRun},
     mgm::sweep::{
         AtTheirEnd, CompletedTrips, EndedTrip, NotTold, create_promoter_vouchers, due_rewards,
         ended_trips, expire_page, settle_page, waiting_completions,
@@ -21,7 +21,7 @@ use crate::scene::{DAY_MS, HOUR_MS, Scene, at, completed, leg, purchase};
 /// Claims the job for the day of `now`, whether or not it was done.
 pub async fn start(scene: &Scene, now: UtcMillis) -> JobRun {
     let job = MGM_CREATE_PROMOTER_VOUCHER;
-    jobs::start(&scene.store, &job, now.day(), true, now)
+    jobs::start(&scene.store, &job, now.day(), true, "test", now)
         .await
         .unwrap()
 }
@@ -104,7 +104,7 @@ async fn the_sweep_finds_waiting_completions_and_rewards_that_are_due() {
         let scene = Scene::open(database.url(), "pending_days = 2").await;
         scene.promoter(1).await;
         scene.record(&purchase("p1", "friend", 1), at(0)).await;
-        let lost = completed("p1", Leg::ONLY);
+        let lost = completed("p1", "friend", Leg::ONLY);
         scene
             .execute(
                 "INSERT INTO trip_legs (order_id, leg, legs, customer_id, completed_ms) \
@@ -170,7 +170,7 @@ async fn a_run_that_lost_its_lease_writes_nothing() {
         scene
             .execute("UPDATE job_runs SET attempt = attempt + 1", values![])
             .await;
-        let whole = completed("p1", Leg::WHOLE);
+        let whole = completed("p1", "friend", Leg::WHOLE);
         let orders = ["p1".to_owned()];
         let lost = settle_page(&scene.store, &mut run, &orders, &[whole], "b", at(1)).await;
         assert!(
@@ -212,7 +212,11 @@ impl CompletedTrips for System {
 /// So many moments from `now` on, then no time is left.
 struct Moments(std::cell::Cell<u32>, UtcMillis);
 
-impl TimeLeft for Moments {
+impl Attempt for Moments {
+    fn holder(&self) -> &str {
+        "test"
+    }
+
     fn now(&self) -> Option<UtcMillis> {
         let left = self.0.get().checked_sub(1)?;
         self.0.set(left);

@@ -1,8 +1,14 @@
 //! Completed trips, alone and in batches, before and after their purchases.
 
-use domain::{mgm::trip::Leg, orders::OrderStatus};
+use domain::{
+    mgm::{referral::OtherCustomer, trip::Leg},
+    orders::OrderStatus,
+};
 use sql_store::{
-    mgm::trips::{TripMessage, complete_trips},
+    mgm::{
+        purchases::RecordOrderError,
+        trips::{TripMessage, complete_trips},
+    },
     values,
 };
 use testkit::databases;
@@ -17,7 +23,7 @@ async fn a_completed_trip_gives_the_promoter_a_voucher_once() {
         scene.record(&purchase("p1", "friend", 1), at(0)).await;
         let message = [TripMessage {
             id: "m1".to_owned(),
-            leg: completed("p1", Leg::ONLY),
+            leg: completed("p1", "friend", Leg::ONLY),
         }];
         let done = complete_trips(&scene.store, &message, at(1)).await;
         assert_eq!(done.vouchers, 1, "{}", database.label());
@@ -80,6 +86,43 @@ async fn a_completion_before_its_purchase_waits_for_it() {
                 .await,
             1
         );
+        scene.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_trip_that_names_another_customer_is_refused_or_completes_nothing() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "").await;
+        scene.promoter(1).await;
+        let stranger = |order: &str| TripMessage {
+            id: format!("{order} of a stranger"),
+            leg: completed(order, "stranger", Leg::ONLY),
+        };
+        let early = complete_trips(&scene.store, &[stranger("p1")], at(0)).await;
+        assert!(early.results.iter().all(Result::is_ok));
+        for order in ["p1", "p2"] {
+            scene.record(&purchase(order, order, 1), at(1)).await;
+        }
+        assert_eq!(scene.referral_of("p1").await.as_deref(), Some("aceita"));
+        let messages = [
+            stranger("p1"),
+            TripMessage {
+                id: "p2 of its customer".to_owned(),
+                leg: completed("p2", "p2", Leg::ONLY),
+            },
+            stranger("p2"),
+        ];
+        let done = complete_trips(&scene.store, &messages, at(2)).await;
+        let refused = Err(RecordOrderError::OtherCustomer(OtherCustomer));
+        assert_eq!(
+            done.results,
+            [Ok(()), Ok(()), refused],
+            "{}",
+            database.label()
+        );
+        assert_eq!(scene.referral_of("p1").await.as_deref(), Some("aceita"));
+        assert_eq!(scene.complete("p1", Leg::ONLY, at(3)).await.vouchers, 1);
         scene.assert_sound().await;
     }
 }
@@ -152,15 +195,16 @@ async fn a_batch_is_rewarded_as_a_whole_with_repeats_and_strangers_in_it() {
             scene.record(&purchase(&id, &id, 1), at(0)).await;
         }
         let mut messages: Vec<TripMessage> = (0..30)
-            .map(|number| TripMessage {
+            .map(|number| (number, format!("p{number}")))
+            .map(|(number, order)| TripMessage {
                 id: format!("m{number}"),
-                leg: completed(&format!("p{number}"), Leg::ONLY),
+                leg: completed(&order, &order, Leg::ONLY),
             })
             .collect();
         messages.push(messages[3].clone());
         messages.push(TripMessage {
             id: "other".to_owned(),
-            leg: completed("p3", Leg::ONLY),
+            leg: completed("p3", "p3", Leg::ONLY),
         });
         let done = complete_trips(&scene.store, &messages, at(1)).await;
         assert_eq!(done.vouchers, 20, "{}", database.label());
@@ -168,7 +212,7 @@ async fn a_batch_is_rewarded_as_a_whole_with_repeats_and_strangers_in_it() {
         assert!(done.results.iter().all(Result::is_ok));
         messages.push(TripMessage {
             id: "new".to_owned(),
-            leg: completed("p31", Leg::ONLY),
+            leg: completed("p31", "p31", Leg::ONLY),
         });
         let again = complete_trips(&scene.store, &messages, at(2)).await;
         assert_eq!(again.vouchers, 0);
@@ -189,7 +233,7 @@ async fn a_message_that_breaks_a_batch_is_left_behind_alone() {
         scene.execute(spoil, values![]).await;
         let messages = ["p1", "p2", "p3"].map(|id| TripMessage {
             id: id.to_owned(),
-            leg: completed(id, Leg::ONLY),
+            leg: completed(id, id, Leg::ONLY),
         });
         let done = complete_trips(&scene.store, &messages, at(1)).await;
         let worked: Vec<bool> = done.results.iter().map(Result::is_ok).collect();

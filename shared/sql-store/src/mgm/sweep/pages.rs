@@ -41,7 +41,8 @@ pub async fn waiting_completions(store: &Store, after: &str) -> Result<Vec<Strin
     orders(
         store,
         "SELECT r.order_id FROM referrals r WHERE r.order_id > ? AND r.status = 'aceita' \
-         AND EXISTS (SELECT 1 FROM trip_legs l WHERE l.order_id = r.order_id) \
+         AND EXISTS (SELECT 1 FROM trip_legs l WHERE l.order_id = r.order_id \
+         AND l.customer_id = r.friend_id) \
          ORDER BY r.order_id LIMIT ?",
         values![after, PAGE],
     )

@@ -55,6 +55,8 @@ pub struct Issued {
     pub id: VoucherId,
     /// Its code.
     pub code: VoucherCode,
+    /// How it stands.
+    pub status: Status,
     /// False when its referral (or visitor) had one of this kind before: nothing was written, and
     /// what the caller reserved for it is the caller's to give back.
     pub is_new: bool,
@@ -72,6 +74,7 @@ struct Existing {
     id: String,
     code: String,
     kind: String,
+    status: String,
     referral_id: Option<String>,
     link_code: Option<String>,
     visitor: Option<String>,
@@ -111,6 +114,7 @@ async fn issue_chunk(
         let issued = Issued {
             id: VoucherId::parse(tx.new_id(now)?)?,
             code: VoucherCode::from_random(tx.random()?),
+            status: Status::Issued,
             is_new: true,
         };
         if let Some(slot) = slot {
@@ -176,7 +180,8 @@ async fn existing(tx: &Tx, new: &[NewVoucher]) -> Result<HashMap<Slot, Issued>, 
                 .map(|(link, visitor)| (link.as_str(), visitor.as_str()))
         })
         .collect();
-    const COLUMNS: &str = "SELECT id, code, kind, referral_id, link_code, visitor FROM vouchers";
+    const COLUMNS: &str =
+        "SELECT id, code, kind, status, referral_id, link_code, visitor FROM vouchers";
     let mut found: Vec<Existing> = Vec::new();
     if !referrals.is_empty() {
         let sql = format!(
@@ -197,6 +202,7 @@ async fn existing(tx: &Tx, new: &[NewVoucher]) -> Result<HashMap<Slot, Issued>, 
         let answer = Issued {
             id: VoucherId::parse(row.id)?,
             code: VoucherCode::parse(&row.code)?,
+            status: Status::parse(&row.status)?,
             is_new: false,
         };
         if let Some(referral) = row.referral_id {

@@ -193,7 +193,7 @@ impl StoredVoucher {
         })
     }
 
-    /// Writes the row as it now is, with its audit row and, where `tipo` says so, its event. The
+    /// Writes the row as it now is; one that ended leaves its visitor free for another coupon, with its audit row and, where `tipo` says so, its event. The
     /// row must be locked.
     pub(super) async fn save(
         &mut self,
@@ -223,7 +223,7 @@ impl StoredVoucher {
                 "UPDATE vouchers SET referral_id = ?, owner_id = ?, status = ?, \
                  budget_reserved_centavos = ?, order_id = ?, reserved_until_ms = ?, \
                  discount_centavos = ?, used_ms = ?, cancelled_ms = ?, used_after_void = ?, \
-                 version = ?, audit_hash = ? WHERE id = ? AND version = ?",
+                 visitor = CASE WHEN ? = 1 THEN NULL ELSE visitor END, version = ?, audit_hash = ? WHERE id = ? AND version = ?",
                 self.columns(now, before),
             )
             .await?;
@@ -266,6 +266,7 @@ impl StoredVoucher {
             used,
             cancelled,
             i32::from(after_void),
+            i32::from(matches!(self.state, State::Cancelled | State::Expired)),
             self.head.version,
             self.head.hash.as_str(),
             self.id.as_str(),
@@ -275,7 +276,8 @@ impl StoredVoucher {
 }
 
 #[derive(FromQueryResult)]
-struct StatusRow {
+struct OrderRow {
+    customer_id: String,
     status: String,
 }
 
@@ -284,17 +286,33 @@ struct StatusRow {
 /// # Errors
 /// When the database fails.
 pub async fn order_hold(tx: &Tx, order: &OrderId) -> Result<OrderHold, StoreError> {
-    hold(tx, order, tx.for_update()).await
+    hold(order_row(tx, order, tx.for_update()).await?)
+}
+
+/// Like [`order_hold`], but nothing when the order is another customer's.
+pub(super) async fn order_hold_of(
+    tx: &Tx,
+    order: &OrderId,
+    customer: &CustomerId,
+) -> Result<Option<OrderHold>, StoreError> {
+    let row = order_row(tx, order, tx.for_update()).await?;
+    match row {
+        Some(row) if row.customer_id != customer.as_str() => Ok(None),
+        row => hold(row).map(Some),
+    }
 }
 
 /// What the `purchases` row of an order says, without a lock.
 pub(super) async fn order_hold_seen(tx: &Tx, order: &OrderId) -> Result<OrderHold, StoreError> {
-    hold(tx, order, "").await
+    hold(order_row(tx, order, "").await?)
 }
 
-async fn hold(tx: &Tx, order: &OrderId, lock: &str) -> Result<OrderHold, StoreError> {
-    let sql = format!("SELECT status FROM purchases WHERE order_id = ?{lock}");
-    let row: Option<StatusRow> = tx.one(&sql, values![order.as_str()]).await?;
+async fn order_row(tx: &Tx, order: &OrderId, lock: &str) -> Result<Option<OrderRow>, StoreError> {
+    let sql = format!("SELECT customer_id, status FROM purchases WHERE order_id = ?{lock}");
+    tx.one(&sql, values![order.as_str()]).await
+}
+
+fn hold(row: Option<OrderRow>) -> Result<OrderHold, StoreError> {
     Ok(match row {
         None => OrderHold::Unknown,
         Some(row) if OrderStatus::parse(&row.status)?.is_void() => OrderHold::Void,

@@ -6,7 +6,9 @@ use domain::{
     identity::{CustomerId, OrderId, VoucherId},
     mgm::{
         audit::{Details, Event},
-        voucher::{OrderHold, Request, Reservation, State, Step, Unavailable, Use},
+        voucher::{
+            OrderHold, Releaser, Request, Reservation, State, Step, Unavailable, Use, may_bind,
+        },
     },
     money::Centavos,
     time::UtcMillis,
@@ -15,11 +17,12 @@ use domain::{
 use super::{
     StoredVoucher, budget,
     place::{join_order, leave_order, leave_order_of},
-    record::{order_hold, order_hold_seen},
+    record::{order_hold, order_hold_of, order_hold_seen},
 };
 use crate::{
     Store, StoreError, Tx,
     idempotency::{KeyState, RequestKey, StoredAnswer},
+    mgm::campaigns,
     values,
 };
 
@@ -87,6 +90,10 @@ impl From<Unavailable> for RedeemVoucherError {
             Unavailable::Used => "used",
             Unavailable::Cancelled => "cancelled",
             Unavailable::OrderVoid => "the order is void",
+            Unavailable::OrderHolds => "the order holds it",
+            Unavailable::ForeignOrder => "the order is another customer's",
+            Unavailable::CampaignClosed => "the campaign takes no purchases now",
+            Unavailable::ExistingBuyer => "the customer has bought before",
         })
     }
 }
@@ -153,8 +160,13 @@ pub async fn release(
     encode: impl Fn(&StoredVoucher) -> Result<StoredAnswer, StoreError>,
 ) -> Result<StoredAnswer, RedeemVoucherError> {
     once(store, key, now, async |tx: &Tx| {
+        let hold = order_hold(tx, &asked.order).await?;
         let mut voucher = locked_for(tx, asked).await?;
-        if let Step::New(()) = voucher.state.release(&asked.order)? {
+        let releaser = match asked.actor {
+            Actor::Customer(_) => Releaser::Owner,
+            Actor::Service => Releaser::Shop,
+        };
+        if let Step::New(()) = voucher.state.release(&asked.order, hold, releaser)? {
             leave_order(tx, &asked.order).await?;
             voucher.state = State::Issued;
             let details = Details::new().with("id_pedido", &asked.order);
@@ -218,13 +230,19 @@ async fn reserve_in(
     asked: &Reserve,
     now: UtcMillis,
 ) -> Result<(StoredVoucher, Reservation), RedeemVoucherError> {
-    let hold = order_hold(tx, &asked.order).await?;
+    let hold = order_hold_of(tx, &asked.order, &asked.customer)
+        .await?
+        .ok_or(Unavailable::ForeignOrder)?;
     let mut voucher = locked(tx, &asked.voucher).await?;
     let binds = match &voucher.owner {
         Some(owner) if *owner == asked.customer => false,
         Some(_) => return Err(RedeemVoucherError::Unavailable("of another owner")),
         None => {
             refuse_own_link(tx, &voucher, &asked.customer).await?;
+            let bought_before = has_other_order(tx, asked).await?;
+            let campaign = campaigns::load(tx, &voucher.campaign).await?;
+            let campaign = campaign.ok_or(StoreError::Broken("vouchers.campaign_id"))?;
+            may_bind(&campaign, bought_before, now)?;
             true
         }
     };
@@ -349,6 +367,16 @@ async fn refuse_own_link(
         return Err(RedeemVoucherError::Unavailable("the promoter's own link"));
     }
     Ok(())
+}
+
+/// Whether the customer has paid for another order.
+async fn has_other_order(tx: &Tx, asked: &Reserve) -> Result<bool, StoreError> {
+    tx.exists(
+        "SELECT 1 AS found FROM purchases WHERE customer_id = ? AND order_id <> ? \
+         AND status IN ('pago', 'concluido') LIMIT 1",
+        values![asked.customer.as_str(), asked.order.as_str()],
+    )
+    .await
 }
 
 /// The campaign's row was locked when the coupon's budget was held, so no rival binds another coupon

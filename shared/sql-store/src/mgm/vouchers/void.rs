@@ -1,9 +1,11 @@
 //! What happens to vouchers when their referral or order is void, or their time is over.
 
+use std::collections::BTreeMap;
+
 use contracts::mgm::events::EventType;
 use domain::{
     code::ReferralCode,
-    identity::{CustomerId, OrderId, ReferralId},
+    identity::{CampaignId, CustomerId, OrderId, ReferralId},
     mgm::{
         audit::{Details, Event},
         voucher::{OrderHold, State, Step},
@@ -17,7 +19,7 @@ use super::{
     place::{leave_order, leave_order_of},
     record::order_hold_seen,
 };
-use crate::{StoreError, Tx, values};
+use crate::{StoreError, Tx, Value, values};
 
 /// What the end of a referral did to its vouchers.
 #[must_use = "what the vouchers held must go back to the campaign's budget"]
@@ -79,13 +81,41 @@ pub async fn cancel_of_referral(
 /// When the database fails.
 pub async fn release_of_order(tx: &Tx, order: &OrderId, now: UtcMillis) -> Result<u32, StoreError> {
     let condition = "order_id = ? AND status = 'reservado' ORDER BY id";
+    let values = values![order.as_str()];
+    release_all(tx, order, condition, values, "pedido_cancelado", now).await
+}
+
+/// Lets go of what other customers had reserved for this order before it was placed. The caller
+/// holds the order's `purchases` row. Answers how many were released.
+///
+/// # Errors
+/// When the database fails.
+pub async fn release_of_others(
+    tx: &Tx,
+    order: &OrderId,
+    customer: &CustomerId,
+    now: UtcMillis,
+) -> Result<u32, StoreError> {
+    let condition = "order_id = ? AND status = 'reservado' AND owner_id <> ? ORDER BY id";
+    let values = values![order.as_str(), customer.as_str()];
+    release_all(tx, order, condition, values, "pedido_de_outro_cliente", now).await
+}
+
+async fn release_all(
+    tx: &Tx,
+    order: &OrderId,
+    condition: &str,
+    values: Vec<Value>,
+    reason: &'static str,
+    now: UtcMillis,
+) -> Result<u32, StoreError> {
     let mut released = 0;
-    for mut voucher in StoredVoucher::lock(tx, condition, values![order.as_str()]).await? {
+    for mut voucher in StoredVoucher::lock(tx, condition, values).await? {
         leave_order(tx, order).await?;
         voucher.state = State::Issued;
         let details = Details::new()
             .with("id_pedido", order)
-            .with("motivo", "pedido_cancelado");
+            .with("motivo", reason);
         voucher
             .save(tx, Event::VoucherReleased, details, None, now)
             .await?;
@@ -138,6 +168,8 @@ pub async fn expire_due(tx: &Tx, limit: u32, now: UtcMillis) -> Result<u32, Stor
          ORDER BY expires_ms, id LIMIT ?";
     let due = StoredVoucher::read(tx, condition, values![now.get(), now.get(), limit]).await?;
     let mut expired = 0;
+    // Campaigns are locked last, each once.
+    let mut given_back: BTreeMap<CampaignId, Centavos> = BTreeMap::new();
     for id in due.iter().map(|voucher| voucher.id.as_str()) {
         for mut voucher in StoredVoucher::lock(tx, "id = ?", values![id]).await? {
             let reserving = match &voucher.state {
@@ -154,9 +186,15 @@ pub async fn expire_due(tx: &Tx, limit: u32, now: UtcMillis) -> Result<u32, Stor
             voucher
                 .save(tx, Event::VoucherExpired, details, None, now)
                 .await?;
-            budget::give_back(tx, &voucher.campaign, held).await?;
+            let sum = given_back.entry(voucher.campaign.clone()).or_default();
+            *sum = sum
+                .checked_add(held)
+                .ok_or(StoreError::Broken("vouchers hold too much"))?;
             expired += 1;
         }
+    }
+    for (campaign, held) in given_back {
+        budget::give_back(tx, &campaign, held).await?;
     }
     Ok(expired)
 }
