@@ -6,6 +6,7 @@
 )]
 
 mod check;
+mod container;
 mod coverage;
 mod failure;
 mod mariadb;

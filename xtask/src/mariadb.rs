@@ -1,4 +1,5 @@
-//! A MariaDB of the run's own: an empty folder, a free port, 127.0.0.1, full durability.
+//! A MariaDB of the run's own: an empty folder, a free port, 127.0.0.1, full durability. Where apt
+//! can't install it, Docker may have it.
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
@@ -8,6 +9,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use crate::container;
 use crate::failure::{Failure, Outcome};
 use crate::parts::{Part, Server};
 use crate::process::{Running, last_lines, output_of, run_logged};
@@ -20,8 +22,10 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
     let memory = memory_folder().await;
     let folder = memory.as_ref().map_or(folder, TempDir::path);
-    if output_of("mariadbd", &["--version"]).await.is_none() {
-        apt_install("mariadb-server").await?;
+    if output_of("mariadbd", &["--version"]).await.is_none()
+        && let Err(no_package) = apt_install("mariadb-server").await
+    {
+        return container::start("docker".as_ref(), no_package, folder).await;
     }
     let version = output_of("mariadbd", &["--version"])
         .await
@@ -69,6 +73,7 @@ pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
         version: short_version(&version),
         url: format!("mysql://root@127.0.0.1:{port}"),
         _server: Some(Box::new(Server {
+            container: None,
             running,
             folder: memory,
         })),

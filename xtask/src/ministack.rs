@@ -55,6 +55,7 @@ pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
         version,
         url: format!("http://127.0.0.1:{port}"),
         _server: Some(Box::new(Server {
+            container: None,
             running,
             folder: None,
         })),

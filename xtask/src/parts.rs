@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use crate::container::Container;
 use crate::failure::{Failure, Outcome};
 use crate::process::Running;
 use crate::tools::SCHEMATHESIS;
@@ -12,6 +13,11 @@ use crate::{mariadb, ministack};
 
 /// A server that ends with the run, and then the folder of its data where that is elsewhere.
 pub(crate) struct Server {
+    #[expect(
+        dead_code,
+        reason = "held for its drop, which ends what `running` waits for"
+    )]
+    pub(crate) container: Option<Container>,
     #[expect(dead_code, reason = "held for its drop, before the folder's")]
     pub(crate) running: Running,
     #[expect(dead_code, reason = "held for its drop")]
