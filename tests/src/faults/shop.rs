@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, collections::BTreeSet, path::Path, sync::Arc};
 
+use anchor_audit::AnchorAudit;
 use create_promoter_vouchers::{Confirmation, CreatePromoterVouchers};
 use create_referral_link::CreateReferralLink;
 use domain::{
@@ -11,16 +12,18 @@ use domain::{
 };
 use issue_trip_voucher::IssueTripVoucher;
 use lambda_kit::{
-    DeadLetters, Invocation, InvocationFailed, SealKey, dead_letter::SendFailed, http, kafka,
-    schedule, sqs,
+    DeadLetters, Invocation, InvocationFailed, SealKey, dead_letter::SendFailed,
+    direct::Handler as _, http, kafka, schedule, sqs,
 };
 use open_referral_link::OpenReferralLink;
 use publish_outbox::{EventRoutes, PublishOutbox};
 use queues::{EmbeddedQueues, OutgoingMessage, QueueDefinition, Queues, embedded_queue_url};
 use redeem_voucher::RedeemVoucher;
 use reward_purchase::RewardPurchase;
+use run_command::{DeadLetterRoutes, JobFunctions, RunCommand};
 use serde_json::{Value, json};
 use set_promoters::SetPromoters;
+use sql_store::mgm::audit;
 use sql_store::{Options, Store, StoreError, Tx, Value as SqlValue, values};
 use sync_customers::SyncCustomers;
 
@@ -36,6 +39,11 @@ pub const CAMPAIGN: &str = "01CAMPANHACOMPRA0000000000";
 pub const ARRIVAL: &str = "01CAMPANHACHEGADA000000000";
 /// Where sealed dead letters go.
 const DEAD_LETTERS: &str = "Mortas";
+/// Where what can't be handled of `pedidos` lies for an operator, and where it is replayed to.
+const ORDER_LETTERS: &str = "PedidosMortas.fifo";
+const ORDERS: &str = "Pedidos.fifo";
+/// The same of `clientes`, whose records an operator takes over.
+const CUSTOMER_LETTERS: &str = "ClientesMortas.fifo";
 /// Where domain events go.
 const EVENTS: &str = "Eventos";
 /// Tries of a batch before the test gives up.
@@ -80,8 +88,13 @@ pub enum Delivery {
     Sweep(Value),
     /// The same where the company's system tells which trips are completed.
     AskingSweep(Value),
-    /// An invocation of publish-outbox.
+    /// An invocation of publish-outbox: by its schedule, which sweeps what a lost invocation after a
+    /// commit would have sent. So that invocation needs no points of its own.
     Publish,
+    /// The schedule of anchor-audit.
+    Anchor(Value),
+    /// An operator has run-command replay the dead letters of this name.
+    Replay(&'static str),
 }
 
 /// A process with its connection and its queues; gone when it is dropped.
@@ -114,7 +127,7 @@ impl Process {
         Self {
             store: Store::open_with(url, options).await.unwrap(),
             queues: queues.watched_by(cutter.clone()),
-            seal_key: SealKey::new(&[3; 32]).unwrap(),
+            seal_key: shop_seal_key(),
             cutter: cutter.clone(),
         }
     }
@@ -160,19 +173,24 @@ impl Process {
             }
             Delivery::SetPromoters(payload) => {
                 let handler = SetPromoters::new(store, now);
-                run_job(&handler, payload, &invocation).await
+                run_job(&handler, payload).await
             }
             Delivery::Sweep(payload) => {
                 let handler = CreatePromoterVouchers::new(store, Confirmation::Trusted, now);
-                run_job(&handler, payload, &invocation).await
+                run_job(&handler, payload).await
             }
             Delivery::AskingSweep(payload) => {
                 let company = Company::open(self.cutter.clone()).await;
                 let confirmation = Confirmation::Asked(company.client());
                 let handler = CreatePromoterVouchers::new(store, confirmation, now);
-                run_job(&handler, payload, &invocation).await
+                run_job(&handler, payload).await
             }
             Delivery::Publish => self.publish().await,
+            Delivery::Anchor(payload) => {
+                let handler = AnchorAudit::new(store, now);
+                run_job(&handler, payload).await
+            }
+            Delivery::Replay(letters) => self.replay(letters).await,
         }
     }
 
@@ -220,6 +238,57 @@ impl Process {
         let published = publisher.publish(&holder, deadline).await;
         let published = published.map_err(|error| InvocationFailed::new(error.to_string()))?;
         Ok(json!({"enviados": published.enviados, "adiados": published.adiados}))
+    }
+
+    async fn replay(&self, letters: &str) -> Result<Value, InvocationFailed> {
+        let routes = json!({
+            "PedidosDeadLetters": [embedded_queue_url(ORDER_LETTERS), embedded_queue_url(ORDERS)],
+            "ClientesDeadLetters": [embedded_queue_url(CUSTOMER_LETTERS), "clientes"],
+        });
+        let failed = |sentence: &str| InvocationFailed::new(sentence);
+        let handler = RunCommand {
+            store: self.store.clone(),
+            queues: Queues::Embedded(self.queues.clone()),
+            seal_key: shop_seal_key(),
+            dead_letter_routes: DeadLetterRoutes::parse(&routes.to_string()).map_err(failed)?,
+            invoker: None,
+            job_functions: JobFunctions::parse("{}").map_err(failed)?,
+            clock: now,
+        };
+        let payload = json!({"comando": "reenviar", "fila": letters});
+        handler.handle(payload, &with_time_left()).await
+    }
+
+    /// Lays a dead letter where an operator finds it; under the same name only once.
+    ///
+    /// # Panics
+    /// When the queue does not take it.
+    pub async fn bury(&self, letters: &str, name: &str, body: String) {
+        let url = embedded_queue_url(match letters {
+            "ClientesDeadLetters" => CUSTOMER_LETTERS,
+            _ => ORDER_LETTERS,
+        });
+        let letter = OutgoingMessage::fifo(body, name, name);
+        let sent = self.queues.send(&url, &[letter], now().get()).await;
+        assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+    }
+
+    /// Whether every chain and anchor of the audit holds.
+    ///
+    /// # Panics
+    /// When the database can't be read.
+    pub async fn audit_is_whole(&self) -> bool {
+        audit::verify(&self.store).await.unwrap().broken.is_none()
+    }
+
+    /// What an operator replayed to the queue of `pedidos`.
+    ///
+    /// # Panics
+    /// When the queue can't be read.
+    pub async fn replayed(&self) -> Vec<String> {
+        let peeked = self.queues.peek(&embedded_queue_url(ORDERS), 100_000).await;
+        let messages = peeked.unwrap().into_iter();
+        messages.map(|message| message.body).collect()
     }
 
     /// Commits one statement: what the shop's own set-up needs.
@@ -291,12 +360,13 @@ impl Process {
     /// # Panics
     /// When the queue can't be read.
     pub async fn dead_letters(&self) -> BTreeSet<String> {
-        let peeked = self
-            .queues
-            .peek(&embedded_queue_url(DEAD_LETTERS), 100_000)
-            .await;
-        let letters = peeked.unwrap().into_iter();
+        let mut letters = Vec::new();
+        for queue in [DEAD_LETTERS, ORDER_LETTERS, CUSTOMER_LETTERS] {
+            let peeked = self.queues.peek(&embedded_queue_url(queue), 100_000).await;
+            letters.extend(peeked.unwrap());
+        }
         letters
+            .into_iter()
             .map(|message| {
                 let letter: Value = serde_json::from_str(&message.body).unwrap();
                 format!("{} {}", letter["id_mensagem"], letter["motivo"])
@@ -305,17 +375,29 @@ impl Process {
     }
 }
 
+/// An invocation with ten minutes to go.
+fn with_time_left() -> Invocation {
+    Invocation {
+        deadline: now().plus_millis(600_000),
+        ..Invocation::at(now())
+    }
+}
+
+/// What seals and opens dead letters.
+///
+/// # Panics
+/// Never: the key is long enough.
+#[must_use]
+pub fn shop_seal_key() -> SealKey {
+    SealKey::new(&[3; 32]).unwrap()
+}
+
 async fn run_job<H: schedule::Handler>(
     handler: &H,
     payload: &Value,
-    invocation: &Invocation,
 ) -> Result<Value, InvocationFailed> {
     let run = schedule::read(payload)?;
-    let invocation = Invocation {
-        deadline: invocation.now.plus_millis(600_000),
-        ..invocation.clone()
-    };
-    let report = handler.handle(run, &invocation).await?;
+    let report = handler.handle(run, &with_time_left()).await?;
     serde_json::to_value(report).map_err(|_| InvocationFailed::new("report"))
 }
 
@@ -345,8 +427,15 @@ pub async fn open_queues(folder: &Path) -> EmbeddedQueues {
     let queues = EmbeddedQueues::open(&folder.join("filas.sqlite"))
         .await
         .unwrap();
-    let both = [DEAD_LETTERS, EVENTS].map(QueueDefinition::new);
-    queues.define(&both).await.unwrap();
+    let names = [
+        DEAD_LETTERS,
+        EVENTS,
+        ORDER_LETTERS,
+        ORDERS,
+        CUSTOMER_LETTERS,
+    ];
+    let all = names.map(QueueDefinition::new);
+    queues.define(&all).await.unwrap();
     queues
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::shop::Process;
 
 /// Table, and the columns in which two right runs may differ.
-const TABLES: [(&str, &[&str]); 17] = [
+const TABLES: [(&str, &[&str]); 18] = [
     ("campaigns", &[]),
     ("customers", &[]),
     ("promoters", &[]),
@@ -23,6 +23,7 @@ const TABLES: [(&str, &[&str]); 17] = [
     ("vouchers", &["audit_hash"]),
     ("order_vouchers", &[]),
     ("audit_log", &["previous_hash", "hash"]),
+    ("audit_anchors", &["previous_hash", "hash"]),
     ("handled_messages", &[]),
     ("idempotency_keys", &["fingerprint"]),
     (
@@ -48,10 +49,16 @@ pub async fn dump(process: &Process) -> Vec<String> {
             for column in left_out {
                 assert!(row.remove(*column).is_some(), "{table} has no {column}");
             }
+            // Its ledger row counts what the last attempt anchored; the anchors are compared.
+            if row.get("job") == Some(&"mgm_anchor_audit".into()) {
+                row.remove("counts");
+            }
             lines.push(format!("{table} {}", named(&Value::Object(row), &names)));
         }
     }
     lines.extend(events(process, &names).await);
+    let replayed = process.replayed().await.into_iter();
+    lines.extend(replayed.map(|body| format!("replayed {body}")));
     lines.sort();
     lines
 }
@@ -159,6 +166,7 @@ pub async fn assert_sound(process: &Process) {
     for (table, entity) in [("referrals", "indicacao"), ("vouchers", "voucher")] {
         assert_chained(process, table, entity).await;
     }
+    assert!(process.audit_is_whole().await, "the audit is broken");
     assert_limits(process).await;
     assert_once(process).await;
 }

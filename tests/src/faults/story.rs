@@ -1,15 +1,18 @@
 //! One story of the shop, step by step: from customers to vouchers that were spent, cancelled and
 //! expired. Each step is what AWS hands the functions at one moment.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use contracts::fields::BadMessage;
+use lambda_kit::dead_letter::DeadLetter;
 use serde_json::{Value, json};
 
 use super::{
     messages::{Message, customer, http_event, kafka_event, reference, with_key},
-    shop::{ARRIVAL, CAMPAIGN, Delivery, Process, now, signing_key},
+    shop::{ARRIVAL, CAMPAIGN, Delivery, Process, now, shop_seal_key, signing_key},
 };
 
 /// The steps, and at how many hours after the start they happen.
-pub const STEPS: [(&str, i64); 19] = [
+pub const STEPS: [(&str, i64); 21] = [
     ("customers come", 0),
     ("promoters are made", 1),
     ("two ask for their link", 2),
@@ -29,6 +32,8 @@ pub const STEPS: [(&str, i64); 19] = [
     ("the rest of the outbox is published", 24 * 45 + 1),
     ("one more trip ends", 24 * 45 + 2),
     ("the sweep asks the company's system", 24 * 46),
+    ("the audit is anchored", 24 * 46 + 15),
+    ("dead letters are replayed", 24 * 46 + 16),
 ];
 
 fn approved() -> String {
@@ -108,6 +113,11 @@ pub async fn deliveries(step: usize, shop: &Process) -> Vec<Delivery> {
         12 | 15 => vec![Delivery::Sweep(json!({"horario": now().to_string()}))],
         13 | 16 => vec![Delivery::Publish],
         18 => vec![Delivery::AskingSweep(json!({"horario": now().to_string()}))],
+        // Three days suffice; every one since would only repeat their points.
+        19 => vec![Delivery::Anchor(
+            json!({"horario": now().to_string(), "data": "2026-11-23"}),
+        )],
+        20 => letters(shop).await,
         14 => vec![
             Delivery::Trips(vec![Message::bare("t6", "eva", &trip("p4", "eva", 2, 2))]),
             Delivery::Orders(vec![Message::bare(
@@ -161,6 +171,28 @@ async fn beginnings(step: usize, shop: &Process) -> Vec<Delivery> {
             clicks
         }
     }
+}
+
+/// One order came by redrive as it was and one was sealed; of two records of `clientes` one can
+/// still not be read.
+async fn letters(shop: &Process) -> Vec<Delivery> {
+    let (orders, customers) = ("PedidosDeadLetters", "ClientesDeadLetters");
+    let seal = |id: &str, content: &str| {
+        let (key, why) = (shop_seal_key(), BadMessage::NOT_JSON);
+        let letter = DeadLetter::seal(&key, "f", id, None, &why, content.as_bytes(), now());
+        serde_json::to_string(&letter.unwrap()).unwrap()
+    };
+    let order = |id: &str| news(id, "davi", "aprovado").to_string();
+    shop.bury(orders, "l1", order("p11")).await;
+    shop.bury(orders, "l2", seal("l2", &order("p12"))).await;
+    let good = customer("iris", 1).to_string();
+    for (id, offset, value) in [("l3", 200, good.as_str()), ("l4", 201, "{")] {
+        let record = json!({"topic": "clientes", "partition": 0, "offset": offset,
+            "timestamp": 0, "key": STANDARD.encode("iris"), "value": STANDARD.encode(value)});
+        shop.bury(customers, id, seal(id, &record.to_string()))
+            .await;
+    }
+    vec![Delivery::Replay(orders), Delivery::Replay(customers)]
 }
 
 async fn orders(step: usize, shop: &Process) -> Vec<Delivery> {
