@@ -56,6 +56,10 @@ pub(crate) fn read(
         statements,
         managed_policies,
         role: reader.logical_id("Role")?,
+        log_group: match reader.child("LoggingConfig")? {
+            None => None,
+            Some(logging) => logging.logical_id("LogGroup")?,
+        },
         on_failure,
         async_retries: async_retries.unwrap_or(DEFAULT_ASYNC_RETRIES),
         job: metadata.text("Job")?,

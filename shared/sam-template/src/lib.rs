@@ -34,8 +34,8 @@ pub use cron::Cron;
 pub use error::{ResolveError, TemplateError};
 pub use expression::{Expression, Facts, Resolver};
 pub use model::{
-    Authorizer, Bucket, Cors, FileTrigger, Function, HttpApi, KafkaKind, PUBLIC, Parameter, Queue,
-    QueueMapping, Redrive, Route, Schedule, Statement, TopicMapping,
+    Alarm, Authorizer, Bucket, Cors, FileTrigger, Function, HttpApi, KafkaKind, PUBLIC, Parameter,
+    Queue, QueueMapping, Redrive, Route, Schedule, Statement, TopicMapping,
 };
 pub use schedule::{ScheduleError, ScheduleExpression};
 pub use template::Template;

@@ -48,6 +48,8 @@ pub struct Function {
     pub managed_policies: Vec<Expression>,
     /// Logical id of the role it names, if it names one.
     pub role: Option<String>,
+    /// Logical id of the log group it names, if it names one.
+    pub log_group: Option<String>,
     /// Where an asynchronous invocation goes that failed for good: a queue's logical id.
     pub on_failure: Option<String>,
     /// How often a failed asynchronous invocation is tried again; 2 when nothing is written.
@@ -292,6 +294,19 @@ pub struct Redrive {
     pub dead_letter: String,
     /// Receives before it goes there.
     pub maximum_receives: u32,
+}
+
+/// A CloudWatch alarm on one metric.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// Logical id.
+    pub logical_id: String,
+    /// Such as `AWS/Lambda`; empty for an alarm on an expression.
+    pub namespace: String,
+    /// Such as `Errors`; empty for an alarm on an expression.
+    pub metric: String,
+    /// Logical ids that its dimensions name.
+    pub watched: Vec<String>,
 }
 
 /// An S3 bucket.

@@ -1,7 +1,7 @@
 //! Queues and HTTP APIs.
 
 use crate::error::TemplateError;
-use crate::model::{Authorizer, Cors, HttpApi, Queue, Redrive};
+use crate::model::{Alarm, Authorizer, Cors, HttpApi, Queue, Redrive};
 use crate::reader::Reader;
 
 /// SQS's own defaults.
@@ -34,6 +34,16 @@ pub(crate) fn queue(logical_id: &str, reader: &Reader<'_>) -> Result<Queue, Temp
         delay_seconds: seconds("DelaySeconds", 0)?,
         redrive,
         present: true,
+    })
+}
+
+pub(crate) fn alarm(logical_id: &str, reader: &Reader<'_>) -> Result<Alarm, TemplateError> {
+    let dimensions = reader.expressions("Dimensions")?;
+    Ok(Alarm {
+        logical_id: logical_id.to_owned(),
+        namespace: reader.text("Namespace")?.unwrap_or_default(),
+        metric: reader.text("MetricName")?.unwrap_or_default(),
+        watched: dimensions.iter().flat_map(|one| one.references()).collect(),
     })
 }
 

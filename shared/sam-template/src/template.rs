@@ -13,7 +13,7 @@ use crate::expression::{
 };
 use crate::functions;
 use crate::model::{
-    Bucket, FileTrigger, Function, HttpApi, Parameter, Queue, QueueMapping, Route, Schedule,
+    Alarm, Bucket, FileTrigger, Function, HttpApi, Parameter, Queue, QueueMapping, Route, Schedule,
     TopicMapping,
 };
 use crate::reader::Reader;
@@ -57,6 +57,10 @@ pub struct Template {
     pub queues: Vec<Queue>,
     /// S3 buckets.
     pub buckets: Vec<Bucket>,
+    /// CloudWatch alarms.
+    pub alarms: Vec<Alarm>,
+    /// Log groups by logical id.
+    pub log_groups: Vec<String>,
     resources: Resources,
     facts: Facts,
 }
@@ -114,6 +118,8 @@ impl Template {
             topic_mappings: Vec::new(),
             queues: Vec::new(),
             buckets: Vec::new(),
+            alarms: Vec::new(),
+            log_groups: Vec::new(),
             resources: resources.clone(),
             facts: facts.clone(),
         };
@@ -169,6 +175,8 @@ impl Template {
                 name: crate::attributes::bucket_name(&self.resources, &self.facts, logical_id),
                 present,
             }),
+            "AWS::CloudWatch::Alarm" => self.alarms.push(resources::alarm(logical_id, &reader)?),
+            "AWS::Logs::LogGroup" => self.log_groups.push(logical_id.to_owned()),
             "AWS::Lambda::EventSourceMapping" => {
                 if let Some(mut mapping) = triggers::topic_mapping_resource(logical_id, &reader)? {
                     mapping.condition.clone_from(&resource.condition);

@@ -11,6 +11,13 @@ use sam_template::{Finding, Rule, Template, check};
 
 const RIGHT: &str = include_str!("right.yaml");
 
+/// The crates of right.yaml.
+const CRATES: [&str; 3] = [
+    "identity/authorize",
+    "identity/sync-customers",
+    "orders/take-order",
+];
+
 /// The folder of a project with these crates.
 fn project(crates: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -33,14 +40,15 @@ fn checked(text: &str, folder: &Path) -> Vec<Finding> {
     check(&template)
 }
 
+fn told(text: &str, folder: &Path) -> Vec<String> {
+    let findings = checked(text, folder);
+    findings.iter().map(ToString::to_string).collect()
+}
+
 /// What is found when `right` is written as `wrong`.
 fn broken(right: &str, wrong: &str) -> Vec<Finding> {
     assert!(RIGHT.contains(right), "{right:?} is not in right.yaml");
-    let folder = project(&[
-        "identity/authorize",
-        "identity/sync-customers",
-        "orders/take-order",
-    ]);
+    let folder = project(&CRATES);
     checked(&RIGHT.replacen(right, wrong, 1), folder.path())
 }
 
@@ -117,11 +125,7 @@ fn batches_above_ten_need_a_window_and_fifo_takes_none() {
     );
     let windowed = "BatchSize: 11\n            MaximumBatchingWindowInSeconds: 1";
     let wider = RIGHT.replacen("BatchSize: 10", windowed, 1);
-    let folder = project(&[
-        "identity/authorize",
-        "identity/sync-customers",
-        "orders/take-order",
-    ]);
+    let folder = project(&CRATES);
     let longer = wider.replacen("VisibilityTimeout: 60", "VisibilityTimeout: 61", 1);
     assert_eq!(checked(&longer, folder.path()), []);
     let fifo = longer
@@ -387,21 +391,58 @@ fn roles_allow_what_triggers_and_variables_need() {
 }
 
 #[test]
+fn each_function_has_a_log_and_an_alarm_of_its_own() {
+    let place = "TakeOrderFunction";
+    let logging = "LoggingConfig: { LogGroup: !Ref TakeOrderLogs }";
+    finds(Rule::Logs, place, logging, "MemorySize: 128");
+    let group = "TakeOrderLogs: { Type: AWS::Logs::LogGroup }";
+    finds(Rule::Logs, place, group, "Other: { Type: AWS::SNS::Topic }");
+    let shared = RIGHT
+        .replacen("  SyncCustomersLogs: {", "  Unused: {", 1)
+        .replace("TakeOrderLogs", "SyncCustomersLogs");
+    assert_eq!(
+        told(&shared, project(&CRATES).path()),
+        [
+            "logs: TakeOrderFunction: SyncCustomersLogs is the log group of SyncCustomersFunction \
+             already: each has its own"
+        ]
+    );
+    let (may, own) = ("[logs:PutLogEvents, ", "!GetAtt TakeOrderLogs.Arn");
+    finds(Rule::Permission, place, may, "[");
+    finds(Rule::Permission, place, own, "!GetAtt AuthorizeLogs.Arn");
+    finds(Rule::Alarms, place, "Value: !Ref TakeOrderF", "Value: F");
+    let (errors, first) = ("MetricName: Errors", "AuthorizeFunction");
+    finds(Rule::Alarms, first, errors, "MetricName: Throttles");
+}
+
+#[test]
+fn pages_may_use_the_method_of_every_route() {
+    let (methods, place) = ("[GET, post]", "TakeOrderFunction.Take");
+    finds(Rule::Cors, place, methods, "[GET]");
+    assert_eq!(broken(methods, "['*']"), []);
+    let rules = "CorsConfiguration: { AllowMethods: [GET, post] }";
+    assert_eq!(broken(rules, "FailOnWarnings: true"), []);
+}
+
+#[test]
 fn functions_and_crates_match_by_name() {
     let place = "TakeOrderFunction";
     finds(Rule::Crate, place, "Handler: bootstrap", "Handler: main");
-    finds(Rule::Crate, "TakeOrder", "TakeOrderFunction:", "TakeOrder:");
+    let renamed = RIGHT.replace("TakeOrderFunction", "TakeOrder");
+    let folder = project(&CRATES);
+    assert_eq!(
+        told(&renamed, folder.path()),
+        [
+            "crate: TakeOrder: the function of functions/orders/take-order is called TakeOrderFunction"
+        ]
+    );
     let folder = project(&[
         "identity/authorize",
         "identity/sync-customers",
         "orders/drop-order",
     ]);
-    let told: Vec<String> = checked(RIGHT, folder.path())
-        .iter()
-        .map(ToString::to_string)
-        .collect();
     assert_eq!(
-        told,
+        told(RIGHT, folder.path()),
         [
             "crate: TakeOrderFunction: CodeUri functions/orders/take-order has no Cargo.toml: \
              it names no crate",
@@ -414,21 +455,13 @@ fn functions_and_crates_match_by_name() {
 
 #[test]
 fn functions_have_event_files() {
-    let folder = project(&[
-        "identity/authorize",
-        "identity/sync-customers",
-        "orders/take-order",
-    ]);
+    let folder = project(&CRATES);
     let events = folder.path().join("events");
     std::fs::remove_file(events.join("authorize/one.json")).unwrap();
     std::fs::write(events.join("take-order/bad.json"), "{").unwrap();
     std::fs::create_dir_all(events.join("drop-order")).unwrap();
-    let told: Vec<String> = checked(RIGHT, folder.path())
-        .iter()
-        .map(ToString::to_string)
-        .collect();
     assert_eq!(
-        told,
+        told(RIGHT, folder.path()),
         [
             "events: AuthorizeFunction: it has no event files: write events/authorize/<case>.json",
             "events: events/drop-order: no function is called so",
@@ -442,11 +475,7 @@ fn a_stack_holds_five_hundred_resources() {
     let more: String = (0..480)
         .map(|one| format!("  Topic{one}: {{ Type: AWS::SNS::Topic }}\n"))
         .collect();
-    let folder = project(&[
-        "identity/authorize",
-        "identity/sync-customers",
-        "orders/take-order",
-    ]);
+    let folder = project(&CRATES);
     let findings = checked(&format!("{RIGHT}{more}"), folder.path());
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(findings[0].rule, Rule::ResourceLimit);

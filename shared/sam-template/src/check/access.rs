@@ -13,6 +13,9 @@ const POLLING: [&str; 3] = [
     "sqs:GetQueueAttributes",
 ];
 
+/// What Lambda needs to write a function's log.
+const LOGGING: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
+
 /// IAM knows no ARN for these, or none that is there before: they stand with `*`, and alone.
 const WITHOUT_ARN: [&str; 7] = [
     "ec2:CreateNetworkInterface",
@@ -27,6 +30,7 @@ const WITHOUT_ARN: [&str; 7] = [
 pub(super) fn check(template: &Template, findings: &mut Findings) {
     for route in &template.routes {
         scopes(route, findings);
+        cors(template, route, findings);
     }
     unused_scopes(template, findings);
     guards(template, findings);
@@ -47,7 +51,8 @@ fn scopes(route: &Route, findings: &mut Findings) {
             Rule::Scopes,
             &place,
             format!(
-                "{} has no scopes: write Metadata.Scopes.{}",
+                "{} has no scopes: write Metadata.Scopes.{}: [customer], or [public] with \
+                 Auth: {{ Authorizer: NONE }}",
                 route.key(),
                 route.event
             ),
@@ -65,6 +70,33 @@ fn scopes(route: &Route, findings: &mut Findings) {
             Rule::Scopes,
             &place,
             "it needs a scope: take Authorizer: NONE away",
+        );
+    }
+}
+
+/// A browser asks first whether the method is allowed; an API without these rules is for servers.
+fn cors(template: &Template, route: &Route, findings: &mut Findings) {
+    let api = template
+        .apis
+        .iter()
+        .find(|api| Some(&api.logical_id) == route.api.as_ref());
+    let Some((api, cors)) = api.and_then(|api| Some((api, api.cors.as_ref()?))) else {
+        return;
+    };
+    let is_allowed = cors
+        .allow_methods
+        .iter()
+        .any(|method| method == "*" || method.eq_ignore_ascii_case(&route.method));
+    if !is_allowed {
+        findings.add(
+            Rule::Cors,
+            format!("{}.{}", route.function, route.event),
+            format!(
+                "no page may call {}: add {} to AllowMethods of {}'s CorsConfiguration",
+                route.key(),
+                route.method,
+                api.logical_id
+            ),
         );
     }
 }
@@ -187,13 +219,16 @@ fn wildcards(
     }
 }
 
-/// What triggers and variables of a function ask of its role.
+/// What triggers, variables and the log of a function ask of its role.
 fn permissions(template: &Template, function: &Function, findings: &mut Findings) {
     let mut needs: Vec<(&str, String)> = Vec::new();
     for mapping in &template.queue_mappings {
         if mapping.function == function.logical_id {
             needs.extend(POLLING.map(|action| (action, mapping.queue.clone())));
         }
+    }
+    if let Some(group) = &function.log_group {
+        needs.extend(LOGGING.map(|action| (action, group.clone())));
     }
     needs.extend(
         function

@@ -4,6 +4,7 @@ mod access;
 mod crates;
 mod limits;
 mod triggers;
+mod watching;
 
 use std::fmt;
 
@@ -27,6 +28,8 @@ pub enum Rule {
     PartialBatch,
     /// A route without scopes, scopes without a route, or a route whose guard is not asked.
     Scopes,
+    /// A route that a page of an allowed origin cannot call.
+    Cors,
     /// More instances than the database has connections.
     Connections,
     /// A function that would start itself by the files it writes.
@@ -37,6 +40,10 @@ pub enum Rule {
     Wildcard,
     /// A permission that a trigger or a variable needs and the role lacks, or a role for two.
     Permission,
+    /// A function whose log has no end, or is another's too.
+    Logs,
+    /// A function whose failures nobody hears of.
+    Alarms,
     /// A function without its crate, a crate without its function, or a wrong name.
     Crate,
     /// A function without event files, event files without a function, or a file that is no JSON.
@@ -56,11 +63,14 @@ impl Rule {
             Self::DeadLetters => "dead-letters",
             Self::PartialBatch => "partial-batch",
             Self::Scopes => "scopes",
+            Self::Cors => "cors",
             Self::Connections => "connections",
             Self::OwnTrigger => "own-trigger",
             Self::PersonalTopic => "personal-topic",
             Self::Wildcard => "wildcard",
             Self::Permission => "permission",
+            Self::Logs => "logs",
+            Self::Alarms => "alarms",
             Self::Crate => "crate",
             Self::Events => "events",
             Self::ResourceLimit => "resource-limit",
@@ -99,6 +109,7 @@ pub fn check(template: &Template) -> Vec<Finding> {
     triggers::check(template, &mut findings);
     access::check(template, &mut findings);
     limits::check(template, &mut findings);
+    watching::check(template, &mut findings);
     crates::check(template, &mut findings);
     findings.0.sort();
     findings.0
