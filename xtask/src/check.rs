@@ -88,7 +88,7 @@ impl Report {
         if wrong.is_empty() {
             Ok(())
         } else {
-            Err(Failure::new(wrong.join("; ")))
+            Err(Failure::new(format!("failed: {}", wrong.join("; "))))
         }
     }
 }
@@ -109,6 +109,7 @@ fn own_rules() -> Verdict {
     }
     match findings.len() {
         0 => Verdict::Passed,
+        1 => Verdict::Failed(Failure::new("1 thing to mend")),
         found => Verdict::Failed(Failure::new(format!("{found} things to mend"))),
     }
 }
@@ -116,7 +117,8 @@ fn own_rules() -> Verdict {
 async fn rustfmt() -> Verdict {
     let mut command = cargo("fmt");
     command.args(["--all", "--", "--check"]);
-    verdict_of(run_shown("cargo fmt", command, QUICK_LIMIT).await)
+    let outcome = run_shown("cargo fmt", command, QUICK_LIMIT).await;
+    verdict_of(outcome.map_err(|failure| Failure::new(format!("{failure}: run `cargo fmt --all`"))))
 }
 
 async fn clippy() -> Verdict {
