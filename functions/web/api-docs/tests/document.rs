@@ -49,7 +49,12 @@ fn the_document_has_exactly_the_routes_and_scopes_of_the_template() {
     let operations = operations(&document());
     let wired: BTreeSet<String> = template.routes.iter().map(|route| route.key()).collect();
     let described: BTreeSet<String> = operations.keys().cloned().collect();
-    assert_eq!(described, wired);
+    let missing: Vec<&String> = wired.difference(&described).collect();
+    let extra: Vec<&String> = described.difference(&wired).collect();
+    assert!(
+        missing.is_empty() && extra.is_empty(),
+        "openapi.json lacks {missing:?}; the template lacks {extra:?}"
+    );
     for route in &template.routes {
         let operation = &operations[&route.key()];
         let expected: BTreeSet<String> = if route.is_public() {
@@ -97,6 +102,29 @@ fn every_operation_lists_its_problems_and_its_path_parameters() {
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
             .collect();
         assert_eq!(named, wanted, "{key}");
+    }
+}
+
+#[test]
+fn every_operation_has_what_the_page_shows() {
+    let document = document();
+    let tags = document["tags"].as_array().unwrap().iter();
+    let tags: BTreeSet<&str> = tags.map(|tag| tag["name"].as_str().unwrap()).collect();
+    for (key, operation) in operations(&document) {
+        let summary = operation["summary"].as_str().unwrap_or_default();
+        assert!(!summary.trim().is_empty(), "{key} has no summary");
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(
+            responses
+                .keys()
+                .any(|status| status.starts_with(['2', '3'])),
+            "{key} has no response of a success: 2xx, or 3xx where it leads elsewhere"
+        );
+        let own = operation["tags"].as_array().into_iter().flatten();
+        assert!(
+            own.filter_map(Value::as_str).any(|tag| tags.contains(tag)),
+            "{key} has none of the document's tags, which are {tags:?}"
+        );
     }
 }
 
