@@ -7,7 +7,7 @@ use std::sync::Arc;
 use domain::time::UtcMillis;
 use jiff::Timestamp;
 use secrets::DatabaseUrl;
-use sql_store::Store;
+use sql_store::{Store, StoreError};
 
 use crate::bundle::Bundle;
 use crate::failure::{Failure, OrFailure};
@@ -76,7 +76,7 @@ impl Project {
         let override_url = std::env::var("DATABASE_URL_LOCAL")
             .ok()
             .filter(|url| !url.is_empty());
-        let settings = settings::load(&state, Path::new(".env"), override_url).await?;
+        let settings = settings::load(&state, &root.join(".env"), override_url).await?;
         let binaries = match &options.binaries {
             Some(folder) => folder
                 .canonicalize()
@@ -125,9 +125,16 @@ impl Project {
     /// A sentence that says what to mend.
     pub async fn store(&self) -> Result<Store, Failure> {
         let url = self.settings.database.connection_url();
-        Store::open(url.expose())
-            .await
-            .or_mend(|| format!("{} cannot be opened", self.database_name()))
+        Store::open(url.expose()).await.or_mend(|| {
+            let name = self.database_name();
+            match self.settings.database {
+                DatabaseUrl::Sqlite(_) => format!(
+                    "{name} cannot be opened (DATABASE_URL_LOCAL; is there such a folder? an \
+                     absolute path has four slashes)"
+                ),
+                DatabaseUrl::MySql(_) => format!("{name} cannot be opened"),
+            }
+        })
     }
 
     /// Brings database 1 up to date and answers the migrations that did something.
@@ -139,9 +146,11 @@ impl Project {
         let now = UtcMillis::new(Timestamp::now().as_millisecond());
         let now = now.or_mend(|| "this machine's clock is wrong".to_owned())?;
         let applied = sql_store::migrate::migrate(&store, now).await;
+        let name = self.database_name();
+        let mending = applied.as_ref().err().and_then(mending);
         applied.or_mend(|| {
-            let name = self.database_name();
-            format!("{name} cannot be migrated (is it up, and is DATABASE_URL_LOCAL right?)")
+            let mending = mending.unwrap_or("is it up, and is DATABASE_URL_LOCAL right?");
+            format!("{name} cannot be migrated ({mending})")
         })
     }
 
@@ -183,6 +192,19 @@ impl Project {
             issued_at_s: Timestamp::now().as_second(),
             valid_s,
         })
+    }
+}
+
+/// What a code of MySQL asks for.
+fn mending(error: &StoreError) -> Option<&'static str> {
+    let StoreError::Refused { code } = error else {
+        return None;
+    };
+    match code.as_str() {
+        "1044" => Some("the user has no rights on it"),
+        "1045" => Some("user or password refused"),
+        "1049" => Some("there is no such database: CREATE DATABASE name"),
+        _ => None,
     }
 }
 

@@ -13,7 +13,9 @@ struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::copy(TEMPLATE, folder.path().join("template.yaml")).expect("copies");
+        Self(folder)
     }
 
     fn path(&self) -> &Path {
@@ -25,15 +27,9 @@ impl Folder {
     }
 
     fn feira(&self, arguments: &[&str]) -> Output {
-        let template = if arguments.contains(&"--template") {
-            vec![]
-        } else {
-            vec!["--template", TEMPLATE]
-        };
         Command::new(testkit::function_binaries().join("feira-local"))
             .args(["--no-build", "--port", "0", "--state-dir"])
             .arg(self.path().join("estado"))
-            .args(template)
             .args(arguments)
             .env_remove("DATABASE_URL_LOCAL")
             .stdin(Stdio::null())
@@ -134,7 +130,17 @@ fn a_broken_event_job_or_date_stops_the_command() {
             vec!["run", "mgm_set_promoters", "--date", "ontem"],
             "2026-11-20",
         ),
+        (
+            "a date to come",
+            vec!["run", "mgm_set_promoters", "--date", "9998-12-31"],
+            "lies after today",
+        ),
         ("no queue", vec!["send", "NoQueue", "certo.json"], "NoQueue"),
+        (
+            "no key",
+            vec!["produce", "clientes", "--key", "id_cliente", "certo.json"],
+            "line 1: it has no id_cliente",
+        ),
         (
             "no topic",
             vec!["produce", "nenhum", "certo.json"],
@@ -174,7 +180,7 @@ fn a_broken_url_or_secret_stops_the_start() {
         (
             "no folder",
             url("sqlite:///nenhuma/pasta/x.sqlite"),
-            "x.sqlite",
+            "is there such a folder?",
         ),
         ("no pair", format!("{SECRET} sem igual\n"), "Line 1"),
         ("a quote", format!("A=1\nB='{SECRET}\n"), "Line 2"),

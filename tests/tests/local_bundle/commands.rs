@@ -47,11 +47,11 @@ fn invoke_answers_alone_and_beside_an_instance() {
 #[test]
 fn a_job_runs_by_its_name_for_its_date() {
     let stage = Stage::empty();
-    let ran = stage.run(&["run", "tick_job", "--date", "2026-11-19"]);
+    let ran = stage.run(&["run", "tick_job", "--date", "2024-02-29"]);
     let shown = text(&ran.stderr);
-    assert!(shown.contains("tick_job 2026-11-19 runs"), "{shown}");
+    assert!(shown.contains("tick_job 2024-02-29 runs"), "{shown}");
     let run = json_of(&ran);
-    assert_eq!(run["event"]["data"], "2026-11-19");
+    assert_eq!(run["event"]["data"], "2024-02-29");
     assert!(run["event"]["horario"].is_string());
     let plan = stage.run(&[
         "backfill",
@@ -86,7 +86,7 @@ fn a_job_runs_by_its_name_for_its_date() {
         .collect();
     assert_eq!(
         json!(dates),
-        json!(["2026-11-19", "2026-02-27", "2026-02-28", "2026-03-01"])
+        json!(["2024-02-29", "2026-02-27", "2026-02-28", "2026-03-01"])
     );
     let unknown = stage.run(&["run", "no_job"]);
     assert_eq!(unknown.status.code(), Some(2));
@@ -107,7 +107,7 @@ fn messages_are_sent_with_nothing_running_and_handled_by_the_next_start() {
         let sent = stage.run(&["send", queue, &file]);
         assert!(sent.status.success(), "{sent:?}");
         assert!(
-            text(&sent.stdout).starts_with("2 messages sent"),
+            text(&sent.stdout).ends_with("; they wait for the next start"),
             "{sent:?}"
         );
     }
@@ -133,6 +133,10 @@ fn a_token_has_three_parts_and_what_was_asked_for() {
     ]);
     let token = text(&token.stdout);
     assert_eq!(token.split('.').count(), 3, "{token}");
+    let odd = stage.run(&["token", "--scope", "nope", "--scope", "shop"]);
+    assert_eq!(text(&odd.stdout).split('.').count(), 3, "{odd:?}");
+    let told = text(&odd.stderr);
+    assert_eq!(told, "no route asks for nope; there are shop");
     // `cargo local -- token`: the alias ends in `--` already.
     let (bins, _) = crate::stage::binaries();
     let doubled = std::process::Command::new(bins.join("feira-local"))
@@ -190,12 +194,16 @@ fn what_is_broken_is_named_with_exit_code_2() {
     let broken = broken.display().to_string();
     refuses(&["--template", &broken], &["broken.yaml", "CodeUri"]);
 
+    let own_template = stage.own_template();
     std::fs::write(
         stage.project().join(".env"),
         "A=1\nDATABASE_URL_LOCAL=postgres://u:geheim@h/n\n",
     )
     .expect("a file");
-    let sentence = refuses(&["migrate"], &["DATABASE_URL_LOCAL", "mysql"]);
+    let sentence = refuses(
+        &["migrate", "--template", &own_template],
+        &["DATABASE_URL_LOCAL", "mysql"],
+    );
     assert!(!sentence.contains("geheim"), "{sentence}");
     std::fs::remove_file(stage.project().join(".env")).expect("removes");
 
@@ -207,6 +215,21 @@ fn what_is_broken_is_named_with_exit_code_2() {
     )
     .expect("a file");
     refuses(&["--port", "0"], &["filas.sqlite"]);
+}
+
+#[test]
+fn the_dotenv_beside_the_template_counts_in_every_folder() {
+    let stage = Stage::empty();
+    let own_template = stage.own_template();
+    let below = stage.project().join("functions/mgm");
+    std::fs::create_dir_all(&below).expect("a folder");
+    std::fs::write(below.join(".env"), "no pair\n").expect("a file");
+    let dotenv = stage.project().join(".env");
+    std::fs::write(dotenv, "DATABASE_URL_LOCAL=sqlite:///outro.sqlite\n").expect("a file");
+    let mut migrate = stage.command(&["migrate", "--template", &own_template]);
+    let migrated = migrate.current_dir(&below).output().expect("runs");
+    let told = text(&migrated.stdout);
+    assert!(told.contains("outro.sqlite: migrated"), "{migrated:?}");
 }
 
 #[test]

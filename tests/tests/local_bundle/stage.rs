@@ -9,6 +9,10 @@ use queues::{EmbeddedQueues, OutgoingMessage, QueueCounts, embedded_queue_url};
 use serde_json::Value;
 use tempfile::TempDir;
 
+const TEMPLATE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/local_bundle/template.yaml"
+);
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The state folder of one test, with or without a running instance.
@@ -68,7 +72,14 @@ impl Stage {
         self.folder.path().join("estado")
     }
 
-    /// The folder that commands run in; a `.env` here is the project's own.
+    /// A copy of the template in the folder that commands run in: a `.env` there is its own.
+    pub fn own_template(&self) -> String {
+        let copy = self.project().join("template.yaml");
+        std::fs::copy(TEMPLATE, &copy).expect("copies");
+        copy.display().to_string()
+    }
+
+    /// The folder that commands run in.
     pub fn project(&self) -> &Path {
         self.folder.path()
     }
@@ -111,13 +122,9 @@ impl Stage {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let (bins, probes) = binaries();
         let mut command = Command::new(bins.join("feira-local"));
-        let template = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/local_bundle/template.yaml"
-        );
         let state = self.state();
         let defaults = [
-            ("--template", Path::new(template)),
+            ("--template", Path::new(TEMPLATE)),
             ("--binaries", probes),
             ("--state-dir", &state),
         ];
