@@ -24,19 +24,22 @@ const REAL_ORDERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dat
 
 fn feira(state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(testkit::function_binaries().join("feira-local"));
+    let here = state.parent().expect("a folder");
+    let own = here.join("template.yaml");
+    let template = if own.exists() {
+        own.as_path()
+    } else {
+        Path::new(TEMPLATE)
+    };
     command
-        .args([
-            "--no-build",
-            "--verbose",
-            "--template",
-            TEMPLATE,
-            "--state-dir",
-        ])
+        .args(["--no-build", "--verbose", "--template"])
+        .arg(template)
+        .arg("--state-dir")
         .arg(state)
         .args(arguments)
         .env_remove("DATABASE_URL_LOCAL")
         .stdin(Stdio::null())
-        .current_dir(state.parent().expect("a folder"));
+        .current_dir(here);
     command
 }
 
@@ -124,8 +127,40 @@ fn the_sample_gives_the_right_figures_and_the_same_ones_again() {
     }
     assert_eq!(demonstration(&state, Path::new(SAMPLE)), right);
     assert_eq!(demonstration(&state, Path::new(SAMPLE)), right);
+    let other = another_data_set(folder.path());
+    assert_eq!(demonstration(&state, &other), right_figures(&other));
+    assert_eq!(demonstration(&state, Path::new(SAMPLE)), right);
     let values = personal_values(&lines(Path::new(SAMPLE), "clientes.ndjson"));
     search_files(&values, &state, &["banco1.sqlite", "kafka.sqlite"]);
+}
+
+/// The sample's first twenty customers under names and orders of their own.
+fn another_data_set(folder: &Path) -> PathBuf {
+    let other = folder.join("outros");
+    std::fs::create_dir(&other).expect("a folder");
+    let sample = Path::new(SAMPLE);
+    let customers = lines(sample, "clientes.ndjson");
+    let first: Vec<&Value> = customers
+        .iter()
+        .take(20)
+        .map(|c| &c["id_cliente"])
+        .collect();
+    for name in ["clientes.ndjson", "pedidos.ndjson", "entregas.ndjson"] {
+        let mut text = String::new();
+        for mut line in lines(sample, name) {
+            if !first.contains(&&line["id_cliente"]) {
+                continue;
+            }
+            for field in ["id_cliente", "id_pedido"] {
+                if let Some(id) = line[field].as_str() {
+                    line[field] = json!(format!("outro-{id}"));
+                }
+            }
+            text.push_str(&format!("{line}\n"));
+        }
+        std::fs::write(other.join(name), text).expect("a file");
+    }
+    other
 }
 
 #[test]
@@ -236,6 +271,7 @@ async fn a_companys_mysql_url_in_dotenv_runs_migrate_and_the_demonstration() {
     let state = folder.path().join("estado");
     let dotenv = format!("DATABASE_URL_LOCAL={}\n", company.url(&database));
     std::fs::write(folder.path().join(".env"), dotenv).expect("a file");
+    std::fs::copy(TEMPLATE, folder.path().join("template.yaml")).expect("copies");
 
     let (first, mut outputs) = printed(feira(&state, &["migrate"]));
     assert!(first.starts_with("MySQL 127.0.0.1:"), "{first}");

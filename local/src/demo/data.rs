@@ -18,11 +18,18 @@ const SAMPLE: [(&str, &str); 3] = [
     ("entregas.ndjson", include_str!("sample/entregas.ndjson")),
 ];
 
+/// The sample's name, which is its folder's.
+const SAMPLE_NAME: &str = "sample";
+/// A campaign's name has at most 100 characters, and the folder's is only a part of it.
+const LONGEST_NAME: usize = 60;
+
 type Object = Map<String, Value>;
 
 /// What is replayed.
 #[derive(Debug)]
 pub struct Data {
+    /// The folder's name, which tells one data set from another.
+    pub name: String,
     /// Customers in file order.
     pub customers: Vec<Customer>,
     /// Purchases of those who are no promoters, in the order of their approval.
@@ -97,6 +104,7 @@ impl Data {
             })
             .collect::<Result<_, Failure>>()?;
         Ok(Self {
+            name: name(folder)?,
             customers,
             purchases,
             completions,
@@ -142,6 +150,18 @@ impl Completion {
         );
         Value::Object(record)
     }
+}
+
+fn name(folder: Option<&Path>) -> Result<String, Failure> {
+    let Some(folder) = folder else {
+        return Ok(SAMPLE_NAME.to_owned());
+    };
+    let whole = folder
+        .canonicalize()
+        .or_mend(|| folder.display().to_string())?;
+    let name = whole.file_name().unwrap_or_default().to_string_lossy();
+    let letters = name.chars().filter(|letter| !letter.is_control());
+    Ok(letters.take(LONGEST_NAME).collect())
 }
 
 fn text(folder: &Path, name: &str) -> Result<String, Failure> {
@@ -269,6 +289,14 @@ mod tests {
             data.purchases
                 .is_sorted_by_key(|purchase| UtcMillis::parse(&purchase.approved_at).unwrap())
         );
+    }
+
+    #[test]
+    fn a_data_set_is_called_like_its_folder() {
+        let sample = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/demo/sample"));
+        for folder in [None, Some(sample), Some(&sample.join("../sample"))] {
+            assert_eq!(Data::read(folder).unwrap().name, "sample");
+        }
     }
 
     #[test]

@@ -21,8 +21,8 @@ use data::Data;
 /// What the command line says about the demonstration.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DemoArgs {
-    /// Folder with clientes.ndjson, pedidos.ndjson and entregas.ndjson; without it a small made-up
-    /// sample.
+    /// Folder with clientes.ndjson, pedidos.ndjson and entregas.ndjson, as docs/running-locally.md
+    /// describes them; without it a small made-up sample. Each folder name has its own campaign.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Print the result as one line of JSON on standard output.

@@ -14,7 +14,6 @@ use crate::failure::{Failure, OrFailure};
 use crate::progress::Progress;
 use crate::topic_log::NewRecord;
 
-const CAMPAIGN_NAME: &str = "Demonstração";
 const TOPIC: &str = "clientes";
 const PURCHASES_QUEUE: &str = "PedidosQueue";
 const TRIPS_QUEUE: &str = "ViagensQueue";
@@ -46,9 +45,9 @@ pub async fn replay(client: &Client, data: &Data) -> Result<Outcome, Failure> {
     client.produce(TOPIC, &records).await?;
     wait(client, &step).await?;
 
-    let campaign = campaign(client, &admin).await?;
+    let campaign = campaign(client, &admin, &data.name).await?;
     let links = links(client, data, &campaign).await?;
-    let references = references(client, data, &links).await?;
+    let references = references(client, data, &campaign, &links).await?;
 
     let messages = purchase_messages(data, &references);
     let step = Progress::begin("purchases", messages.len());
@@ -124,9 +123,11 @@ fn message(customer: &str, deduplication: String, body: &Value) -> OutgoingMessa
     )
 }
 
-/// The demonstration's campaign: found again by its name, or opened. It covers all dates and has
-/// no window, limits, velocity check, smallest purchase or pending period.
-async fn campaign(client: &Client, admin: &str) -> Result<String, Failure> {
+/// The data set's campaign: found again by its name, or opened. It covers all dates and has no
+/// window, limits, velocity check, smallest purchase or pending period.
+async fn campaign(client: &Client, admin: &str, data_set: &str) -> Result<String, Failure> {
+    let name = format!("Demonstração: {data_set}");
+    let idempotency_key = format!("demonstracao-{}", group_id(&[data_set.as_bytes()]));
     let found = ask(
         client,
         Method::GET,
@@ -142,12 +143,12 @@ async fn campaign(client: &Client, admin: &str) -> Result<String, Failure> {
         .unwrap_or_default();
     let mine = items
         .iter()
-        .find(|campaign| campaign.get("nome") == Some(&CAMPAIGN_NAME.into()));
+        .find(|campaign| campaign.get("nome").and_then(Value::as_str) == Some(&name));
     let campaign = match mine {
         Some(campaign) => campaign.clone(),
         None => {
             let body = json!({
-                "nome": CAMPAIGN_NAME,
+                "nome": name,
                 "inicio": "1970-01-01T00:00:00Z",
                 "fim": "9998-01-01T00:00:00Z",
                 "desconto": {"tipo": "percentual", "percentual": "10.00", "teto": "50.00"},
@@ -167,7 +168,7 @@ async fn campaign(client: &Client, admin: &str) -> Result<String, Failure> {
                 Method::POST,
                 "/mgm/campaigns",
                 admin,
-                Some(("demonstracao", body)),
+                Some((&idempotency_key, body)),
             )
             .await?
         }
@@ -219,9 +220,10 @@ async fn links(
 async fn references(
     client: &Client,
     data: &Data,
+    campaign: &str,
     links: &HashMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Failure> {
-    let kept = kept_references(client);
+    let kept = kept_references(client, campaign);
     let mut references: BTreeMap<String, String> = std::fs::read(&kept)
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
@@ -258,8 +260,9 @@ async fn references(
     Ok(references)
 }
 
-fn kept_references(client: &Client) -> PathBuf {
-    client.project().state.path().join("demonstracao-refs.json")
+fn kept_references(client: &Client, campaign: &str) -> PathBuf {
+    let name = format!("demonstracao-refs-{campaign}.json");
+    client.project().state.path().join(name)
 }
 
 /// Opens a referral link as a browser of its own; answers the `ref` of the redirect.
