@@ -21,7 +21,7 @@ use crate::demo::DemoArgs;
   cargo local -- demo                            a whole referral campaign, from link to voucher
 
 State lies in .feira: stop and start as you like, nothing is lost; delete the folder to begin anew.
-Settings come from ./.env where it exists: DATABASE_URL_LOCAL=mysql://… runs on MySQL or MariaDB.
+Settings come from .env beside the template: DATABASE_URL_LOCAL=mysql://… runs on MySQL or MariaDB.
 Exit codes: 0 done, 1 the work failed, 2 something must be mended first."
 )]
 pub struct Cli {
@@ -79,7 +79,7 @@ pub enum Command {
     Run {
         /// The job's name, such as mgm_set_promoters.
         job: String,
-        /// The logical date [default: today in São Paulo].
+        /// The logical date, today at the latest [default: today in São Paulo].
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: Option<String>,
         /// Does it once more when it was done for that date.
@@ -106,7 +106,7 @@ pub enum Command {
         again: bool,
     },
     /// Replays orders through the whole bundle, from link to voucher, and shows the funnel.
-    #[command(after_help = "Example: cargo local -- demo --data ../orders --json")]
+    #[command(after_help = "Example: cargo local -- demo --data local/src/demo/sample --json")]
     Demo(DemoArgs),
     /// Sends each line of a file as a message to a queue.
     #[command(after_help = "Example: cargo local -- send PedidosQueue pedidos.ndjson")]
@@ -119,7 +119,8 @@ pub enum Command {
         #[arg(long, default_value = "id_cliente", value_name = "FIELD")]
         group_by: String,
     },
-    /// Writes each line of a file as a record to a topic of the embedded Kafka log.
+    /// Writes each line of a file as a record to a topic of the embedded Kafka log, and waits until
+    /// a running instance has read them.
     #[command(
         after_help = "Example: cargo local -- produce clientes --key id_cliente clientes.ndjson"
     )]
@@ -162,7 +163,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn every_event_file_that_a_help_text_names_exists() {
+    fn every_file_that_a_help_text_names_exists() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut all = Cli::command();
         let mut texts = vec![all.render_long_help().to_string()];
@@ -171,10 +172,10 @@ mod tests {
         }
         let words = texts.iter().flat_map(|text| text.split_whitespace());
         let mut named = 0;
-        for path in words.filter(|word| word.starts_with("events/")) {
-            assert!(root.join(path).is_file(), "there is no {path}");
+        for path in words.filter(|word| word.starts_with("events/") || word.contains("local/src")) {
+            assert!(root.join(path).exists(), "there is no {path}");
             named += 1;
         }
-        assert!(named > 0, "no help text names an event file");
+        assert!(named > 1, "no help text names an event file or a data set");
     }
 }

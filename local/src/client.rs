@@ -4,14 +4,14 @@
 //! files of the state folder.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderName, Method};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use queues::{EmbeddedQueues, OutgoingMessage};
 
-use crate::bundle::Queue;
+use crate::bundle::{Queue, TopicSource};
 use crate::failure::{Failure, OrFailure};
 use crate::http_client::{HttpAnswer, HttpClient};
 use crate::instance::{now_ms, open_queue_file};
@@ -189,12 +189,36 @@ impl Client {
             pending.messages += counts.visible + counts.in_flight + counts.delayed;
         }
         for source in &self.project.bundle.topic_sources {
-            let lag = self.topics.lag(&source.reader, &source.topic).await;
-            pending.records += lag.or_work(|| format!("topic {}", source.topic))?;
+            pending.records += self.lag(source).await?;
         }
         let invocations = self.journal.pending_count().await;
         pending.invocations = invocations.or_work(|| "local.sqlite".to_owned())?;
         Ok(pending)
+    }
+
+    async fn lag(&self, source: &TopicSource) -> Result<u64, Failure> {
+        let lag = self.topics.lag(&source.reader, &source.topic).await;
+        lag.or_work(|| format!("topic {}", source.topic))
+    }
+
+    /// Waits until every reader of a topic has handled its records, and answers whether they had
+    /// within `patience`.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn wait_until_read(&self, topic: &str, patience: Duration) -> Result<bool, Failure> {
+        let begun = Instant::now();
+        loop {
+            let mut lag = 0;
+            let sources = &self.project.bundle.topic_sources;
+            for source in sources.iter().filter(|source| source.topic == topic) {
+                lag += self.lag(source).await?;
+            }
+            if lag == 0 || begun.elapsed() >= patience {
+                return Ok(lag == 0);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Messages in all dead-letter queues.

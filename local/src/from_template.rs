@@ -68,7 +68,8 @@ pub fn bundle(template: &Template, binaries: &Path) -> Result<Bundle, Failure> {
         if route.authorizer.is_some() && route.scopes.is_empty() {
             return Err(Failure::mend(format!(
                 "template.yaml, {}: {} has no scopes, so nobody could call it: name the event in \
-                 the function's Metadata.Scopes",
+                 the function's Metadata.Scopes: [customer], or [public] with \
+                 Auth: {{ Authorizer: NONE }}",
                 route.function, route.key
             )));
         }

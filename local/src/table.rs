@@ -58,7 +58,7 @@ fn sections(bundle: &Bundle, text: &mut String) {
     let rows = bundle.schedules.iter().map(|schedule| {
         let next = schedule.written.next_after(now).ok().flatten();
         let next = next.map(|next| next.to_zoned(TimeZone::system()));
-        let next = next.map(|next| next.strftime("%Y-%m-%d %H:%M:%S").to_string());
+        let next = next.map(|next| next.strftime("%Y-%m-%d %H:%M:%S %Z").to_string());
         let name = schedule
             .job
             .clone()

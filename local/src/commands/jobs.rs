@@ -47,6 +47,11 @@ fn day(text: &str) -> Result<Day, Failure> {
     Day::parse(text).or_mend(|| format!("the date {text:?}"))
 }
 
+fn now() -> Result<UtcMillis, Failure> {
+    UtcMillis::new(Timestamp::now().as_millisecond())
+        .map_err(|_| Failure::work("the clock of this machine is wrong"))
+}
+
 /// Runs a job for one date.
 pub(super) async fn run(
     project: Arc<Project>,
@@ -55,6 +60,12 @@ pub(super) async fn run(
     again: bool,
 ) -> Result<(), Failure> {
     let date = date.map(day).transpose()?;
+    let today = now()?.day();
+    if let Some(date) = date.filter(|date| *date > today) {
+        return Err(Failure::mend(format!(
+            "--date {date} lies after today, which is {today} in São Paulo"
+        )));
+    }
     let function = function_of(&project, job)?;
     with_functions(project, async |client: &Client| {
         run_one(client, &function, job, date, again).await
@@ -108,8 +119,7 @@ async fn plan(project: &Project, job: &str, range: &Range, again: bool) -> Resul
             project.database_name()
         )
     })?;
-    let now = UtcMillis::new(Timestamp::now().as_millisecond())
-        .map_err(|_| Failure::work("the clock of this machine is wrong"))?;
+    let now = now()?;
     for date in &range.0 {
         let row = history
             .iter()

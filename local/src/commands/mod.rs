@@ -3,6 +3,7 @@
 mod feed;
 mod jobs;
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -108,6 +109,20 @@ async fn invoke(project: Arc<Project>, function: &str, event: &Path) -> Result<(
 }
 
 fn token(project: &Project, args: &TokenArgs) -> Result<(), Failure> {
+    let routes = project.bundle.routes.iter();
+    let known: BTreeSet<&str> = routes
+        .flat_map(|route| route.scopes.iter().map(String::as_str))
+        .filter(|scope| *scope != sam_template::PUBLIC)
+        .collect();
+    for scope in &args.scope {
+        if !known.contains(scope.as_str()) {
+            let known: Vec<&str> = known.iter().copied().collect();
+            note(&format!(
+                "no route asks for {scope}; there are {}",
+                known.join(", ")
+            ));
+        }
+    }
     answer(&project.token(&args.sub, &args.scope.join(" "), args.ttl)?);
     Ok(())
 }
@@ -161,19 +176,23 @@ pub fn running(project: &Project) -> Result<Option<InstanceNote>, Failure> {
     }
 }
 
-/// A client for commands that only write to queues and topics; no instance is needed.
-async fn without_functions(project: Arc<Project>) -> Result<Client, Failure> {
+/// A client for commands that only write to queues and topics, and whether an instance runs that
+/// reads them; none is needed.
+async fn without_functions(project: Arc<Project>) -> Result<(Client, bool), Failure> {
     let is_running = running(&project)?;
     if is_running.is_none() {
         open_queues(&project).await?;
     }
+    // One that a command started for its functions alone serves no HTTP and reads nothing.
+    let is_read = is_running.as_ref().is_some_and(|note| note.http_port != 0);
     let nobody = InstanceNote {
         pid: 0,
         http_port: 0,
         internal_port: 0,
         run_key: String::new(),
     };
-    Client::new(project, is_running.unwrap_or(nobody)).await
+    let client = Client::new(project, is_running.unwrap_or(nobody)).await?;
+    Ok((client, is_read))
 }
 
 /// A whole file; `-` is standard input.
