@@ -269,9 +269,30 @@ async fn a_companys_mysql_url_in_dotenv_runs_migrate_and_the_demonstration() {
     let company = Company::of(&database).await;
     let folder = tempfile::tempdir().expect("a folder");
     let state = folder.path().join("estado");
-    let dotenv = format!("DATABASE_URL_LOCAL={}\n", company.url(&database));
-    std::fs::write(folder.path().join(".env"), dotenv).expect("a file");
+    let write = |url: &str| {
+        let dotenv = format!("DATABASE_URL_LOCAL={url}\n");
+        std::fs::write(folder.path().join(".env"), dotenv).expect("a file");
+    };
     std::fs::copy(TEMPLATE, folder.path().join("template.yaml")).expect("copies");
+    let right = company.url(&database);
+    let (_, name) = database.url().rsplit_once('/').expect("a name");
+    for (url, mending) in [
+        (
+            right.replace(ESCAPED_PASSWORD, "x"),
+            "user or password refused",
+        ),
+        (
+            right.replace(&format!("/{name}?"), "/mysql?"),
+            "has no rights on it",
+        ),
+        (format!("{}x", database.url()), "CREATE DATABASE name"),
+    ] {
+        write(&url);
+        let refused = feira(&state, &["migrate"]).output().expect("runs");
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(told.contains(mending), "{told}");
+    }
+    write(&right);
 
     let (first, mut outputs) = printed(feira(&state, &["migrate"]));
     assert!(first.starts_with("MySQL 127.0.0.1:"), "{first}");
