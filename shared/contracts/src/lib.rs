@@ -1,8 +1,10 @@
 //! What crosses the wire: HTTP bodies, messages and events, as the companies name them.
 
+pub mod changes;
 pub mod customers;
 pub mod envelope;
 pub mod fields;
 pub mod jobs;
 pub mod mgm;
 pub mod page;
+pub mod telesales;

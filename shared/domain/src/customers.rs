@@ -1,12 +1,10 @@
 //! Customers whose master is another system: which news of one is the newest.
 
+pub use crate::changes::Place;
+use crate::changes::{Mark, Stamp};
 use crate::identity::CustomerId;
 use crate::personal::{Cpf, Email, PersonName, Phone, Region};
 use crate::time::UtcMillis;
-
-/// A record with a lower offset that is later by this much is of a topic made anew, whose offsets
-/// began again. What Kafka repeats keeps its time, and what follows it is repeated too.
-const TOPIC_AGE_MS: i64 = 86_400_000;
 
 /// What the company's system says of a customer. What it does not say is not kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,17 +21,6 @@ pub struct Profile {
     pub region: Option<Region>,
     /// Whether the customer agreed to take part in referrals.
     pub referral_consent: bool,
-}
-
-/// Where in its topic a record lies. Offsets compare within a partition only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// The partition.
-    pub partition: i32,
-    /// The offset within the partition.
-    pub offset: i64,
-    /// The record's timestamp, which decides between partitions.
-    pub recorded: UtcMillis,
 }
 
 /// News of a customer.
@@ -67,26 +54,19 @@ pub struct Customer {
 }
 
 impl News {
-    /// Whether this is newer than what is kept. A version compares with versions; without one, and
-    /// for a tombstone, the place in the topic decides. What was said before a deletion revives
-    /// nobody, whatever its version: it may come again from dead letters. The same news twice is
-    /// not newer.
+    /// Whether this is newer than what is kept.
     #[must_use]
     pub fn supersedes(&self, kept: &Customer) -> bool {
-        let is_after = || kept.place.is_none_or(|place| self.place.is_after(place));
-        match (self.version, kept.version) {
-            (Some(version), Some(highest)) if version <= highest => false,
-            (Some(_), _) if kept.profile.is_some() => true,
-            _ => is_after(),
-        }
+        self.stamp().supersedes(&kept.mark())
     }
 
     /// What is to be kept after this news; nothing when it is old.
     #[must_use]
     pub fn applied(self, kept: Option<&Customer>, now: UtcMillis) -> Option<Customer> {
-        if kept.is_some_and(|kept| !self.supersedes(kept)) {
-            return None;
-        }
+        let mark = kept.map(Customer::mark);
+        let mark = self
+            .stamp()
+            .applied(mark.as_ref(), self.profile.is_none())?;
         let agrees = self
             .profile
             .as_ref()
@@ -94,21 +74,28 @@ impl News {
         let since = kept.and_then(|kept| kept.consented).unwrap_or(now);
         Some(Customer {
             id: self.customer,
-            version: self.version.max(kept.and_then(|kept| kept.version)),
-            place: Some(self.place),
+            version: mark.version,
+            place: mark.place,
             profile: self.profile,
             registered: kept.map_or(now, |kept| kept.registered),
             consented: agrees.then_some(since),
         })
     }
+
+    const fn stamp(&self) -> Stamp {
+        Stamp {
+            version: self.version,
+            place: self.place,
+        }
+    }
 }
 
-impl Place {
-    fn is_after(self, other: Self) -> bool {
-        if self.partition == other.partition {
-            self.offset > other.offset || self.recorded > other.recorded.plus_millis(TOPIC_AGE_MS)
-        } else {
-            self.recorded > other.recorded
+impl Customer {
+    const fn mark(&self) -> Mark {
+        Mark {
+            version: self.version,
+            place: self.place,
+            is_deleted: self.profile.is_none(),
         }
     }
 }

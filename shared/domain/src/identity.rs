@@ -54,6 +54,14 @@ id!(
     CustomerId
 );
 id!(
+    /// Somebody of the telesales team: the `sub` of a token.
+    AgentId
+);
+id!(
+    /// A contact of telesales: the pseudonym of a customer, which names nobody.
+    ContactId
+);
+id!(
     /// An order (`id_pedido`).
     OrderId
 );

@@ -9,6 +9,27 @@ pub struct Job {
     pub after: &'static [&'static str],
 }
 
+/// Which database holds the ledger of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ledger {
+    /// Database 1.
+    Shop,
+    /// Database 2, so that the jobs of telesales never open database 1.
+    Telesales,
+}
+
+impl Job {
+    /// Where its runs are written down.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        if [TELESALES_EXPIRE_CONTACTS, TELESALES_RECONCILE].contains(self) {
+            Ledger::Telesales
+        } else {
+            Ledger::Shop
+        }
+    }
+}
+
 /// Makes promoters of eligible customers.
 pub const MGM_SET_PROMOTERS: Job = Job {
     name: "mgm_set_promoters",
@@ -25,11 +46,24 @@ pub const MGM_ANCHOR_AUDIT: Job = Job {
     after: &[],
 };
 
+/// Deletes what telesales has kept for long enough.
+pub const TELESALES_EXPIRE_CONTACTS: Job = Job {
+    name: "televendas_expirar_contatos",
+    after: &[],
+};
+/// Compares database 2 with the company's customers.
+pub const TELESALES_RECONCILE: Job = Job {
+    name: "televendas_reconciliar",
+    after: &[],
+};
+
 /// Every job there is.
-pub const ALL: [Job; 3] = [
+pub const ALL: [Job; 5] = [
     MGM_SET_PROMOTERS,
     MGM_CREATE_PROMOTER_VOUCHER,
     MGM_ANCHOR_AUDIT,
+    TELESALES_EXPIRE_CONTACTS,
+    TELESALES_RECONCILE,
 ];
 
 /// How the run of a job for a date stands.

@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here knows AWS, SQL, serde, HTTP, the clock, the environment or
 //! randomness. Time, ids and random bytes come in as arguments.
 
+pub mod changes;
 pub mod code;
 pub mod customers;
 pub mod identity;
@@ -11,6 +12,8 @@ pub mod mgm;
 pub mod money;
 pub mod orders;
 pub mod personal;
+pub mod pseudonym;
+pub mod telesales;
 pub mod time;
 
 /// A text that no domain type accepts: which rule it broke, never the text itself.

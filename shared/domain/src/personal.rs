@@ -51,12 +51,43 @@ const STATES: [&str; 27] = [
     "PI", "PR", "RJ", "RN", "RO", "RR", "RS", "SC", "SE", "SP", "TO",
 ];
 
-/// DDDs that exist (Anatel's numbering plan).
-const AREA_CODES: [u8; 67] = [
-    11, 12, 13, 14, 15, 16, 17, 18, 19, 21, 22, 24, 27, 28, 31, 32, 33, 34, 35, 37, 38, 41, 42, 43,
-    44, 45, 46, 47, 48, 49, 51, 53, 54, 55, 61, 62, 63, 64, 65, 66, 67, 68, 69, 71, 73, 74, 75, 77,
-    79, 81, 82, 83, 84, 85, 86, 87, 88, 89, 91, 92, 93, 94, 95, 96, 97, 98, 99,
+/// DDDs that exist, and their states (Anatel's numbering plan).
+const AREA_CODES: [(&str, &[u8]); 27] = [
+    ("SP", &[11, 12, 13, 14, 15, 16, 17, 18, 19]),
+    ("RJ", &[21, 22, 24]),
+    ("ES", &[27, 28]),
+    ("MG", &[31, 32, 33, 34, 35, 37, 38]),
+    ("PR", &[41, 42, 43, 44, 45, 46]),
+    ("SC", &[47, 48, 49]),
+    ("RS", &[51, 53, 54, 55]),
+    ("DF", &[61]),
+    ("GO", &[62, 64]),
+    ("TO", &[63]),
+    ("MT", &[65, 66]),
+    ("MS", &[67]),
+    ("AC", &[68]),
+    ("RO", &[69]),
+    ("BA", &[71, 73, 74, 75, 77]),
+    ("SE", &[79]),
+    ("PE", &[81, 87]),
+    ("AL", &[82]),
+    ("PB", &[83]),
+    ("RN", &[84]),
+    ("CE", &[85, 88]),
+    ("PI", &[86, 89]),
+    ("PA", &[91, 93, 94]),
+    ("AM", &[92, 97]),
+    ("RR", &[95]),
+    ("AP", &[96]),
+    ("MA", &[98, 99]),
 ];
+
+/// The state of a DDD.
+fn state_of(area: &str) -> Option<Region> {
+    let area: u8 = area.parse().ok()?;
+    let (state, _) = AREA_CODES.iter().find(|(_, areas)| areas.contains(&area))?;
+    Some(Region(state))
+}
 
 impl PersonName {
     /// From a name; blanks around it are cut off.
@@ -160,9 +191,7 @@ impl Phone {
             (false, _) => digits.strip_prefix('0').unwrap_or(&digits),
         };
         let (area, number) = national.split_at_checked(2).ok_or(RULE)?;
-        let area_exists = area
-            .parse()
-            .is_ok_and(|area: u8| AREA_CODES.contains(&area));
+        let area_exists = state_of(area).is_some();
         let mobile = number.len() == 9 && number.starts_with('9');
         let fixed = number.len() == 8 && number.starts_with(['2', '3', '4', '5']);
         if area_exists && (mobile || fixed) {
@@ -170,6 +199,12 @@ impl Phone {
         } else {
             Err(RULE)
         }
+    }
+
+    /// The state that its DDD belongs to.
+    #[must_use]
+    pub fn region(&self) -> Option<Region> {
+        self.0.get(3..5).and_then(state_of)
     }
 }
 
@@ -243,6 +278,29 @@ mod tests {
         ] {
             assert!(Phone::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_ddd_tells_the_state() {
+        for (phone, state) in [
+            ("11964166764", "SP"),
+            ("2133334444", "RJ"),
+            ("99912345678", "MA"),
+        ] {
+            let region = Phone::parse(phone).unwrap().region();
+            assert_eq!(region.unwrap().as_str(), state);
+        }
+        let all: Vec<u8> = AREA_CODES
+            .iter()
+            .flat_map(|(_, areas)| *areas)
+            .copied()
+            .collect();
+        assert_eq!(all.len(), 67);
+        assert!(
+            STATES
+                .iter()
+                .all(|state| AREA_CODES.iter().any(|(one, _)| one == state))
+        );
     }
 
     #[test]

@@ -66,6 +66,12 @@ impl UtcMillis {
         Self(self.0.saturating_add(millis).clamp(0, LATEST - 1))
     }
 
+    /// So many days earlier; never before 1970.
+    #[must_use]
+    pub fn minus_days(self, days: u32) -> Self {
+        self.plus_millis(-i64::from(days) * MILLIS_PER_DAY)
+    }
+
     /// This time plus `days` of 24 hours.
     #[must_use]
     pub fn plus_days(self, days: u32) -> Self {
