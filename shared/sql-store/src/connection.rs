@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbBackend,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
     sqlx::{self, sqlite::SqliteJournalMode, sqlite::SqliteSynchronous},
 };
 
@@ -17,6 +17,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a statement waits for MySQL's row lock before the use case is redone.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Statements that a connection keeps prepared. Those over many rows have one text for each number
+/// of rows, and are long.
+const PREPARED_STATEMENTS: usize = 24;
 /// A frozen Lambda keeps dead sockets: a connection idle for longer is tested first.
 const TRUSTED_IDLE: Duration = Duration::from_secs(2);
 
@@ -98,6 +101,8 @@ impl Store {
                         .create_if_missing(true)
                         .journal_mode(SqliteJournalMode::Wal)
                         .synchronous(SqliteSynchronous::Full)
+                        // What is deleted is overwritten: it may be personal.
+                        .pragma("secure_delete", "ON")
                         .busy_timeout(busy_timeout)
                 });
             }
@@ -105,13 +110,16 @@ impl Store {
                 connect
                     .connect_lazy(true)
                     .test_before_acquire_if_idle_for(TRUSTED_IDLE);
-                if let Some(certificates) = options.certificate_authorities {
-                    connect.map_sqlx_mysql_opts(move |mysql| {
-                        mysql
+                let certificates = options.certificate_authorities;
+                connect.map_sqlx_mysql_opts(move |mysql| {
+                    let mysql = mysql.statement_cache_capacity(PREPARED_STATEMENTS);
+                    match certificates {
+                        None => mysql,
+                        Some(certificates) => mysql
                             .ssl_mode(sqlx::mysql::MySqlSslMode::VerifyIdentity)
-                            .ssl_ca_from_pem(certificates.to_vec())
-                    });
-                }
+                            .ssl_ca_from_pem(certificates.to_vec()),
+                    }
+                });
                 let lock_wait_seconds = options.lock_wait.unwrap_or(LOCK_WAIT).as_secs();
                 connect.map_sqlx_mysql_pool_opts(move |pool| {
                     pool.after_connect(move |connection, _| {
@@ -148,6 +156,13 @@ impl Store {
     pub fn take_published(&self) -> bool {
         self.has_published
             .swap(false, std::sync::atomic::Ordering::AcqRel)
+    }
+
+    /// Runs a statement outside a transaction.
+    pub(crate) async fn run_alone(&self, sql: &str) -> Result<(), StoreError> {
+        let raw = Statement::from_string(self.sea_backend(), sql);
+        self.connection.execute_raw(raw).await?;
+        Ok(())
     }
 
     pub(crate) const fn sea_backend(&self) -> DbBackend {

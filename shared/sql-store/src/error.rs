@@ -48,6 +48,24 @@ impl StoreError {
     }
 }
 
+/// Codes that blame a value: MySQL's and SQLite's for null, range, length, type and CHECK. Any
+/// other refusal (no such table, no right to it) would meet every row alike.
+const BLAMES_A_VALUE: [&str; 13] = [
+    "18", "19", "20", "275", "1048", "1264", "1265", "1299", "1366", "1406", "3091", "3819", "4025",
+];
+
+impl StoreError {
+    /// Whether it is this row that can't be stored, so that its neighbours may go on without it.
+    #[must_use]
+    pub fn blames_the_row(&self) -> bool {
+        match self {
+            Self::Refused { code } => BLAMES_A_VALUE.contains(&code.as_str()),
+            Self::Broken(_) | Self::NotJson => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<domain::Invalid> for StoreError {
     fn from(invalid: domain::Invalid) -> Self {
         Self::Broken(invalid.rule)

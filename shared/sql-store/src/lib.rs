@@ -15,6 +15,8 @@ pub mod migrate;
 pub mod observer;
 pub mod outbox;
 pub mod page;
+pub mod projection;
+pub mod telesales;
 pub mod throttle;
 pub mod transaction;
 

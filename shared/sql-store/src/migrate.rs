@@ -8,8 +8,14 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
 use crate::{Backend, Store, StoreError, Tx, error::judge, observer::Point, values};
 
-/// The migrations in their order. A released one never changes; expand before you contract.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+/// A migration: its place in the order, its name and its statements.
+pub type Migration = (i64, &'static str, &'static str);
+
+/// Throttles and the job ledger, which both databases have.
+const LIMITS_AND_JOBS: &str = include_str!("../migrations/ledger.sql");
+
+/// Database 1, in order. A released one never changes; expand before you contract.
+pub const SHOP: [Migration; 4] = [
     (1, "core", include_str!("../migrations/0001_core.sql")),
     (
         2,
@@ -17,6 +23,21 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         include_str!("../migrations/0002_customers.sql"),
     ),
     (3, "mgm", include_str!("../migrations/0003_mgm.sql")),
+    (4, "limits_and_jobs", LIMITS_AND_JOBS),
+];
+
+/// Receipts of what a projection erased.
+pub const RECEIPTS: &str = include_str!("../migrations/receipts.sql");
+
+/// Database 2, in order.
+pub const TELESALES: [Migration; 3] = [
+    (
+        1,
+        "contacts",
+        include_str!("../migrations/telesales/0001_contacts.sql"),
+    ),
+    (2, "receipts", RECEIPTS),
+    (3, "limits_and_jobs", LIMITS_AND_JOBS),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\
@@ -35,11 +56,23 @@ struct Newest {
     newest: Option<i64>,
 }
 
-/// Brings the schema up to date; answers the names of the migrations that did something.
+/// Brings database 1 up to date; answers the names of the migrations that did something.
+///
+/// # Errors
+/// See [`migrate_by`].
+pub async fn migrate(store: &Store, now: UtcMillis) -> Result<Vec<&'static str>, StoreError> {
+    migrate_by(store, &SHOP, now).await
+}
+
+/// Brings a database up to date; answers the names of the migrations that did something.
 ///
 /// # Errors
 /// When a statement fails, or the database was migrated by a newer version of Feira.
-pub async fn migrate(store: &Store, now: UtcMillis) -> Result<Vec<&'static str>, StoreError> {
+pub async fn migrate_by(
+    store: &Store,
+    migrations: &[Migration],
+    now: UtcMillis,
+) -> Result<Vec<&'static str>, StoreError> {
     run_ddl(store, LEDGER).await?;
     let newest: Option<Newest> = store
         .transact(async |tx: &Tx| {
@@ -50,7 +83,7 @@ pub async fn migrate(store: &Store, now: UtcMillis) -> Result<Vec<&'static str>,
             .await
         })
         .await?;
-    let known = MIGRATIONS
+    let known = migrations
         .iter()
         .map(|(version, ..)| *version)
         .max()
@@ -64,7 +97,7 @@ pub async fn migrate(store: &Store, now: UtcMillis) -> Result<Vec<&'static str>,
         ));
     }
     let mut applied = Vec::new();
-    for (version, name, script) in MIGRATIONS {
+    for &(version, name, script) in migrations {
         if apply(store, version, script, now).await? {
             applied.push(name);
         }

@@ -1,0 +1,319 @@
+//! What agents do: list, claim, tell the outcome. Every look is in the access log.
+
+use domain::{
+    identity::{AgentId, ContactId},
+    personal::{PersonName, Phone, Region},
+    telesales::{Call, CallOutcome, Contact, HOURLY_CONTACTS, NotYours},
+    time::UtcMillis,
+};
+use sea_orm::FromQueryResult;
+
+use crate::{Store, StoreError, Tx, Value, page::Page, placeholders, values};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// A contact as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub id: ContactId,
+    /// Whom to call.
+    pub contact: Contact,
+    /// How the last call ended.
+    pub outcome: Option<CallOutcome>,
+}
+
+/// Why an agent got nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TelesalesError {
+    /// There is no such contact to be called.
+    #[error("there is no such contact")]
+    Unknown,
+    /// It is not this agent's.
+    #[error(transparent)]
+    NotYours(#[from] NotYours),
+    /// The agent has seen as many contacts as an hour allows.
+    #[error("an agent sees at most {HOURLY_CONTACTS} contacts in an hour")]
+    HourIsFull {
+        /// Milliseconds until the next hour begins.
+        retry_after_ms: i64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(FromQueryResult)]
+struct ContactRow {
+    subject: String,
+    name: String,
+    phone: String,
+    region: String,
+    outcome: Option<String>,
+}
+
+#[derive(FromQueryResult)]
+struct CallRow {
+    agent: Option<String>,
+    claimed_until_ms: i64,
+    outcome: Option<String>,
+}
+
+#[derive(FromQueryResult)]
+struct Seen {
+    contacts: i64,
+}
+
+impl ContactRow {
+    fn listed(self) -> Result<Listed, StoreError> {
+        let outcome = self.outcome.as_deref().map(CallOutcome::parse);
+        Ok(Listed {
+            id: ContactId::parse(self.subject)?,
+            contact: Contact {
+                name: PersonName::parse(&self.name)?,
+                phone: Phone::parse(&self.phone)?,
+                region: Region::parse(&self.region)?,
+            },
+            outcome: outcome.transpose()?,
+        })
+    }
+}
+
+/// Contacts of a region that nobody else has and that may be called, after `after`: a page, counted
+/// on the agent's hour and written into the access log in the same transaction.
+///
+/// # Errors
+/// [`TelesalesError::HourIsFull`], or when the database fails.
+pub async fn list(
+    store: &Store,
+    agent: &AgentId,
+    region: Region,
+    after: Option<&ContactId>,
+    limit: u32,
+    now: UtcMillis,
+) -> Result<Page<Listed>, TelesalesError> {
+    store
+        .transact(async |tx: &Tx| {
+            let rest = rest_of_hour(tx, agent, now).await?;
+            let asked = limit.min(rest);
+            let sql = "SELECT c.subject, c.name, c.phone, c.region, k.outcome FROM contacts c \
+                LEFT JOIN calls k ON k.subject = c.subject \
+                WHERE c.region = ? AND c.subject > ? AND c.deleted = 0 \
+                AND (k.subject IS NULL OR ((k.agent IS NULL OR k.agent = ? \
+                  OR k.claimed_until_ms <= ?) \
+                  AND (k.outcome IS NULL OR k.outcome IN ('nao_atendeu', 'retornar')))) \
+                AND NOT EXISTS (SELECT 1 FROM do_not_call d WHERE d.phone_mark = c.phone_mark) \
+                ORDER BY c.subject LIMIT ?";
+            let after = after.map_or("", ContactId::as_str);
+            let keys = values![region.as_str(), after, agent.as_str(), now.get(), asked + 1];
+            let rows: Vec<ContactRow> = tx.all(sql, keys).await?;
+            let page = Page::cut(rows, asked);
+            let mut listed = Vec::with_capacity(page.rows.len());
+            for row in page.rows {
+                listed.push(row.listed()?);
+            }
+            let ids: Vec<&ContactId> = listed.iter().map(|one| &one.id).collect();
+            note_access(tx, agent, &ids, "lista", now).await?;
+            count_on_hour(tx, agent, listed.len(), now).await?;
+            Ok(Page {
+                rows: listed,
+                has_more: page.has_more,
+            })
+        })
+        .await
+}
+
+/// Takes a contact for an agent; asked again, the lease begins anew. Answers until when.
+///
+/// # Errors
+/// When there is no such contact, or another agent has it.
+pub async fn claim(
+    store: &Store,
+    agent: &AgentId,
+    contact: &ContactId,
+    now: UtcMillis,
+) -> Result<UtcMillis, TelesalesError> {
+    store
+        .transact(async |tx: &Tx| {
+            refuse_uncallable(tx, contact).await?;
+            let call = lock_call(tx, contact).await?;
+            let until = call.claimed(agent, now)?;
+            save_claim(tx, contact, Some((agent, until))).await?;
+            note_access(tx, agent, &[contact], "chamada", now).await?;
+            Ok(until)
+        })
+        .await
+}
+
+/// Notes how a call ended and frees the contact. Told again, nothing changes.
+///
+/// # Errors
+/// When there is no such contact, or the agent has no claim on it.
+pub async fn end_call(
+    store: &Store,
+    agent: &AgentId,
+    contact: &ContactId,
+    outcome: CallOutcome,
+    now: UtcMillis,
+) -> Result<(), TelesalesError> {
+    store
+        .transact(async |tx: &Tx| {
+            let mark = phone_mark(tx, contact).await?;
+            let call = lock_call(tx, contact).await?;
+            if !call.ends(agent, outcome, now)? {
+                return Ok(());
+            }
+            tx.execute(
+                "UPDATE calls SET outcome = ?, outcome_ms = ?, claimed_until_ms = ? \
+                 WHERE subject = ?",
+                values![outcome.as_str(), now.get(), now.get(), contact.as_str()],
+            )
+            .await?;
+            if outcome == CallOutcome::DoNotCall {
+                tx.insert_new(
+                    "INSERT INTO do_not_call (phone_mark, since_ms) VALUES (?, ?)",
+                    values![mark, now.get()],
+                )
+                .await?;
+            }
+            note_access(tx, agent, &[contact], "resultado", now).await?;
+            Ok(())
+        })
+        .await
+}
+
+#[derive(FromQueryResult)]
+struct MarkRow {
+    phone_mark: String,
+}
+
+/// The contact's row is locked, so that an erasure waits, or has been.
+async fn phone_mark(tx: &Tx, contact: &ContactId) -> Result<String, TelesalesError> {
+    let sql = format!(
+        "SELECT phone_mark FROM contacts WHERE subject = ? AND deleted = 0{}",
+        tx.for_update()
+    );
+    let row: Option<MarkRow> = tx.one(&sql, values![contact.as_str()]).await?;
+    row.map(|row| row.phone_mark).ok_or(TelesalesError::Unknown)
+}
+
+async fn refuse_uncallable(tx: &Tx, contact: &ContactId) -> Result<(), TelesalesError> {
+    let mark = phone_mark(tx, contact).await?;
+    let sql = "SELECT 1 AS found FROM do_not_call WHERE phone_mark = ?";
+    match tx.exists(sql, values![mark]).await? {
+        true => Err(TelesalesError::Unknown),
+        false => Ok(()),
+    }
+}
+
+async fn lock_call(tx: &Tx, contact: &ContactId) -> Result<Call, StoreError> {
+    let sql = format!(
+        "SELECT agent, claimed_until_ms, outcome FROM calls WHERE subject = ?{}",
+        tx.for_update()
+    );
+    let row: Option<CallRow> = tx.one(&sql, values![contact.as_str()]).await?;
+    let Some(row) = row else {
+        return Ok(Call::default());
+    };
+    let until = UtcMillis::new(row.claimed_until_ms)?;
+    let agent = row.agent.map(AgentId::parse).transpose()?;
+    let outcome = row.outcome.as_deref().map(CallOutcome::parse).transpose()?;
+    Ok(Call {
+        claim: agent.map(|agent| (agent, until)),
+        outcome,
+    })
+}
+
+async fn save_claim(
+    tx: &Tx,
+    contact: &ContactId,
+    claim: Option<(&AgentId, UtcMillis)>,
+) -> Result<(), StoreError> {
+    let (agent, until) = claim.unzip();
+    let (agent, until) = (agent.map(AgentId::as_str), until.map_or(0, UtcMillis::get));
+    let changed = tx
+        .execute(
+            "UPDATE calls SET agent = ?, claimed_until_ms = ? WHERE subject = ?",
+            values![agent, until, contact.as_str()],
+        )
+        .await?;
+    if changed == 0 {
+        tx.execute(
+            "INSERT INTO calls (subject, agent, claimed_until_ms) VALUES (?, ?, ?)",
+            values![contact.as_str(), agent, until],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn note_access(
+    tx: &Tx,
+    agent: &AgentId,
+    contacts: &[&ContactId],
+    purpose: &str,
+    now: UtcMillis,
+) -> Result<(), StoreError> {
+    if contacts.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "INSERT INTO access_log (id, agent, subject, purpose, accessed_ms) VALUES {}",
+        placeholders(contacts.len(), 5)
+    );
+    let mut all: Vec<Value> = Vec::with_capacity(contacts.len() * 5);
+    for contact in contacts {
+        all.extend(values![
+            tx.new_id(now)?,
+            agent.as_str(),
+            contact.as_str(),
+            purpose,
+            now.get()
+        ]);
+    }
+    tx.execute(&sql, all).await.map(|_| ())
+}
+
+const fn hour_of(now: UtcMillis) -> i64 {
+    now.get() - now.get().rem_euclid(HOUR_MS)
+}
+
+/// How many contacts the agent may still see in this hour; its row is locked.
+async fn rest_of_hour(tx: &Tx, agent: &AgentId, now: UtcMillis) -> Result<u32, TelesalesError> {
+    let hour = hour_of(now);
+    tx.insert_new(
+        "INSERT INTO agent_hours (agent, hour_ms, contacts) VALUES (?, ?, 0)",
+        values![agent.as_str(), hour],
+    )
+    .await?;
+    let sql = format!(
+        "SELECT contacts FROM agent_hours WHERE agent = ? AND hour_ms = ?{}",
+        tx.for_update()
+    );
+    let seen: Option<Seen> = tx.one(&sql, values![agent.as_str(), hour]).await?;
+    let seen = seen.map_or(0, |row| row.contacts);
+    let rest = u32::try_from(i64::from(HOURLY_CONTACTS) - seen).unwrap_or(0);
+    if rest == 0 {
+        let retry_after_ms = hour + HOUR_MS - now.get();
+        return Err(TelesalesError::HourIsFull { retry_after_ms });
+    }
+    Ok(rest)
+}
+
+async fn count_on_hour(
+    tx: &Tx,
+    agent: &AgentId,
+    contacts: usize,
+    now: UtcMillis,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE agent_hours SET contacts = contacts + ? WHERE agent = ? AND hour_ms = ?",
+        values![
+            i64::try_from(contacts).unwrap_or(i64::MAX),
+            agent.as_str(),
+            hour_of(now)
+        ],
+    )
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,173 @@
+//! Seeded schedules: every customer's changes come in any order, again and again, in batches that
+//! are cut off and repeated; at the end the table is what the source said last.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// Schedules of one run; each is replayed by its number with FEIRA_SEED.
+const SCHEDULES: u64 = 20_000;
+/// Schedules whose batches share transactions, as partitions do.
+const TOGETHER: u64 = 250;
+const PARTITIONS: u64 = 3;
+
+/// SplitMix64: small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    fn chance(&mut self, of: u64) -> bool {
+        self.below(of) == 0
+    }
+}
+
+/// What a source wrote of one customer, in its order, and what is right at the end.
+struct Schedule {
+    deliveries: Vec<Change<Contact>>,
+    id: String,
+    expected: Option<String>,
+}
+
+impl Schedule {
+    /// Each change is delivered at least once; with `is_versioned` in any order, without versions
+    /// in the order of the log with repeats, which is all that Kafka does to one key.
+    fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let id = format!("c{seed}");
+        let is_versioned = !random.chance(4);
+        let mut partition = i32::try_from(random.below(PARTITIONS)).unwrap();
+        let mut offset = 10;
+        let mut written: Vec<Change<Contact>> = Vec::new();
+        for number in 0..2 + random.below(5) {
+            let number = i64::try_from(number).unwrap();
+            // A topic that got more partitions moves a key: its offsets there begin lower.
+            if random.chance(6) {
+                partition += 3;
+                offset = 0;
+            }
+            offset += 1 + i64::try_from(random.below(5)).unwrap();
+            let deletes = random.chance(3);
+            let name = format!("Nome {seed} {number}");
+            let phone = format!("119{:08}", random.below(100_000_000));
+            let row = (!deletes).then(|| contact(&name, &phone));
+            written.push(Change {
+                customer: customer(&id),
+                stamp: Stamp {
+                    version: row.as_ref().filter(|_| is_versioned).map(|_| number),
+                    place: Place {
+                        partition,
+                        offset,
+                        recorded: at(number * 1_000),
+                    },
+                },
+                row,
+            });
+        }
+        let last = written.last().and_then(|last| last.row.as_ref());
+        let expected = last.map(|contact| contact.name.expose().to_owned());
+        let mut deliveries = written.clone();
+        for _ in 0..random.below(4) {
+            let from = usize::try_from(random.below(written.len() as u64)).unwrap();
+            deliveries.extend(written[from..].iter().cloned());
+        }
+        if is_versioned {
+            for place in (1..deliveries.len()).rev() {
+                let other = usize::try_from(random.below(place as u64 + 1)).unwrap();
+                deliveries.swap(place, other);
+            }
+        }
+        Self {
+            deliveries,
+            id,
+            expected,
+        }
+    }
+}
+
+/// Delivers many schedules side by side, batch by batch; a batch may come again as a whole.
+async fn run(scene: &Scene, seeds: std::ops::Range<u64>) {
+    let mut random = Random(seeds.start ^ 0xfe1a);
+    let schedules: Vec<Schedule> = seeds.map(Schedule::new).collect();
+    let mut positions = vec![0; schedules.len()];
+    loop {
+        let mut batch = Vec::new();
+        for (schedule, position) in schedules.iter().zip(&mut positions) {
+            let take = usize::try_from(random.below(3)).unwrap();
+            let rest = &schedule.deliveries[*position..];
+            let taken = &rest[..take.min(rest.len())];
+            batch.extend(taken.iter().cloned());
+            *position += taken.len();
+        }
+        let times = 1 + random.below(2);
+        for _ in 0..times {
+            scene.apply(&batch, at(0)).await;
+        }
+        let is_done = schedules
+            .iter()
+            .zip(&positions)
+            .all(|(schedule, position)| *position == schedule.deliveries.len());
+        if is_done {
+            break;
+        }
+    }
+    let names = names(scene).await;
+    for (schedule, number) in schedules.iter().zip(0..) {
+        let found = names.get(contact_id(&schedule.id).as_str()).cloned();
+        assert_eq!(
+            found.flatten(),
+            schedule.expected,
+            "schedule {} (number {number} of its group): FEIRA_SEED={}",
+            schedule.id,
+            schedule.id.trim_start_matches('c')
+        );
+    }
+}
+
+async fn names(scene: &Scene) -> BTreeMap<String, Option<String>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        subject: String,
+        name: Option<String>,
+    }
+    let sql = "SELECT subject, name FROM contacts";
+    let work = async |tx: &Tx| tx.all::<Row>(sql, values![]).await;
+    let rows = scene.store.transact(work).await.unwrap();
+    rows.into_iter()
+        .map(|row| (row.subject, row.name))
+        .collect()
+}
+
+#[tokio::test]
+async fn whatever_the_order_the_last_word_of_the_source_stands() {
+    let only: Option<u64> = std::env::var("FEIRA_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    for (place, database) in databases().await.into_iter().enumerate() {
+        // The first database takes all of them, the others a part: the rule is the same.
+        let schedules = if place == 0 {
+            SCHEDULES
+        } else {
+            SCHEDULES / 10
+        };
+        let seeds = only.map_or(0..schedules, |seed| seed..seed + 1);
+        let scene = Scene::open(database.url()).await;
+        for start in seeds.clone().step_by(usize::try_from(TOGETHER).unwrap()) {
+            let end = (start + TOGETHER).min(seeds.end);
+            run(&scene, start..end).await;
+            scene.execute("DELETE FROM contacts", values![]).await;
+        }
+        let receipts = sql_store::projection::receipts::verify(&scene.store).await;
+        assert!(receipts.unwrap().is_ok(), "{}", database.label());
+    }
+}
