@@ -1,4 +1,5 @@
-//! What a function builds once, before its first event: settings, the store, queues, the invoker.
+//! What a function builds once, before its first event: settings, the store, queues, files, the
+//! invoker.
 //!
 //! Architecture invariant: AWS clients are built here and nowhere else, and only those that the
 //! function asked for. In prod no embedded part is ever opened.
@@ -11,7 +12,7 @@ pub mod scheduled_job;
 pub use aftercare::Announcer;
 pub use parts::{Consumer, SqlParts, open_queues};
 pub use problems::store_problem;
-pub use secrets::{Need, ProcessEnvironment, Secrets, Stage, keys};
+pub use secrets::{DatabaseName, Need, ProcessEnvironment, Secrets, Stage, keys};
 
 /// A variable that the template gives a function, and that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

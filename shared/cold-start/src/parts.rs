@@ -4,11 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use files::{Files, FolderFiles, S3Files};
 use invocations::Invoker;
 use lambda_kit::{Aftercare, DeadLetters, SealKey, StartError, dead_letter::SendFailed};
 use queues::{EmbeddedQueues, OutgoingMessage, Queues, SqsLimits, SqsQueues, embedded_queue_name};
-use secrets::{DatabaseUrl, Need, ProcessEnvironment, Secrets, Source, Stage, keys, variables};
-use sql_store::{Options, Store};
+use secrets::{
+    DatabaseName, DatabaseUrl, Key, Need, ProcessEnvironment, Secrets, Source, Stage, keys,
+    variables,
+};
+use sql_store::{Options, Store, StoreError};
 
 use crate::{Announcer, VariableMissing, variable};
 
@@ -16,6 +20,7 @@ use crate::{Announcer, VariableMissing, variable};
 const RDS_ROOTS: &[u8] = include_bytes!("../certificates/rds.pem");
 
 const QUEUES_FILE: &str = "filas.sqlite";
+const FILES_FOLDER: &str = "arquivos";
 
 /// What a function over SQL has.
 pub struct SqlParts {
@@ -23,8 +28,9 @@ pub struct SqlParts {
     pub process: ProcessEnvironment,
     /// The settings that the function declared.
     pub secrets: Secrets,
-    /// Database 1.
+    /// The function's database.
     pub store: Store,
+    database: DatabaseName,
     sdk: Option<SdkConfig>,
 }
 
@@ -37,11 +43,19 @@ pub struct Consumer {
 }
 
 impl SqlParts {
-    /// Reads the settings and opens database 1. `needs` lists what the function reads besides.
+    /// Reads the settings and opens database 1; `needs` lists what the function reads besides.
     ///
     /// # Errors
     /// Tells every setting that is missing or wrong, and no value.
     pub async fn open(needs: &[Need]) -> Result<Self, StartError> {
+        Self::open_on(DatabaseName::Shop, needs).await
+    }
+
+    /// The same over one of the databases; of the other one nothing is read or opened.
+    ///
+    /// # Errors
+    /// Tells every setting that is missing or wrong, and no value.
+    pub async fn open_on(database: DatabaseName, needs: &[Need]) -> Result<Self, StartError> {
         let process = ProcessEnvironment::current();
         let stage = Stage::of(&process)?;
         let sdk = match stage {
@@ -55,20 +69,60 @@ impl SqlParts {
             (Stage::Prod, Some(sdk)) => Source::SecretsManager(sdk),
             _ => Source::Dotenv,
         };
-        let needs: Vec<Need> = [Need::Database].iter().chain(needs).copied().collect();
+        let own = [Need::Database(database)];
+        let needs: Vec<Need> = own.iter().chain(needs).copied().collect();
         let secrets = Secrets::load(&process, source, &needs).await?;
-        let url = secrets.database()?;
-        let options = Options {
-            certificate_authorities: must_prove_itself(stage, url).then_some(RDS_ROOTS),
-            ..Options::default()
-        };
-        let store = Store::open_with(url.connection_url().expose(), options).await?;
+        let store = open_store(stage, secrets.database(database)?).await?;
         Ok(Self {
             process,
             secrets,
             store,
+            database,
             sdk,
         })
+    }
+
+    /// Another database that the function declared.
+    ///
+    /// # Errors
+    /// When it was not declared, or can't be opened.
+    pub async fn store_of(&self, database: DatabaseName) -> Result<Store, StartError> {
+        let url = self.secrets.database(database)?;
+        Ok(open_store(self.secrets.stage(), url).await?)
+    }
+
+    /// A database of the company whose URL is an optional key that the function declared; none
+    /// where it is not set.
+    ///
+    /// # Errors
+    /// When its URL is none; it is not quoted.
+    pub async fn foreign_store(&self, key: Key) -> Result<Option<Store>, StartError> {
+        let Some(url) = self.secrets.optional_text(key) else {
+            return Ok(None);
+        };
+        let stage = self.secrets.stage();
+        let url =
+            DatabaseUrl::parse(url.expose()).map_err(|reason| format!("{} {reason}", key.name))?;
+        if stage == Stage::Prod && matches!(url, DatabaseUrl::Sqlite(_)) {
+            return Err(format!("{} must be a MySQL database in prod", key.name).into());
+        }
+        Ok(Some(open_store(stage, &url).await?))
+    }
+
+    /// The files: S3 in prod, a folder of the state folder in dev.
+    ///
+    /// # Errors
+    /// When the folder can't be opened.
+    pub fn files(&self) -> Result<Files, StartError> {
+        match (self.secrets.stage(), &self.sdk) {
+            (Stage::Prod, Some(sdk)) => Ok(Files::S3(S3Files::new(sdk, false))),
+            (Stage::Prod, None) => Err("STAGE=prod needs the settings of AWS".into()),
+            (Stage::Dev, _) => {
+                let folder = self.variable(variables::FEIRA_STATE_DIR)?;
+                let folder = Path::new(folder).join(FILES_FOLDER);
+                Ok(Files::Folder(FolderFiles::open(&folder)?))
+            }
+        }
     }
 
     /// Who announces the events that this function commits.
@@ -99,20 +153,33 @@ impl SqlParts {
         open_queues(&self.process, self.secrets.stage(), self.sdk.as_ref()).await
     }
 
-    /// What a consumer of messages needs: declare [`keys::DEAD_LETTER_KEY`] as well.
+    /// What a consumer of messages needs: declare [`keys::DEAD_LETTER_KEY`] as well, over database
+    /// 2 [`keys::TELESALES_DEAD_LETTER_KEY`].
     ///
     /// # Errors
     /// When DEAD_LETTER_QUEUE_URL or the key is missing.
     pub async fn consumer(&self) -> Result<Consumer, StartError> {
         let url = self.variable("DEAD_LETTER_QUEUE_URL")?.to_owned();
-        let key = self.secrets.key_bytes(keys::DEAD_LETTER_KEY)?;
+        let key = self.secrets.key_bytes(match self.database {
+            DatabaseName::Shop => keys::DEAD_LETTER_KEY,
+            DatabaseName::Telesales => keys::TELESALES_DEAD_LETTER_KEY,
+        })?;
         Ok(Consumer {
             announcer: self.announcer(),
             queues: self.queues().await?,
             dead_letters_url: url,
-            seal_key: SealKey::new(key.expose()).ok_or("DEAD_LETTER_KEY must be 32 bytes")?,
+            seal_key: SealKey::new(key.expose())
+                .ok_or("the key of dead letters must be 32 bytes")?,
         })
     }
+}
+
+async fn open_store(stage: Stage, url: &DatabaseUrl) -> Result<Store, StoreError> {
+    let options = Options {
+        certificate_authorities: must_prove_itself(stage, url).then_some(RDS_ROOTS),
+        ..Options::default()
+    };
+    Store::open_with(url.connection_url().expose(), options).await
 }
 
 /// Over a network only TLS with a proven server will do, unless the URL says otherwise.

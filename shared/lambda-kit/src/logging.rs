@@ -63,7 +63,7 @@ pub(crate) async fn with_request<F: Future>(ids: RequestIds, work: F) -> F::Outp
 
 /// Lines go to standard output, where Lambda takes them; `LOG_LEVEL` (default info) is the least
 /// level of our own crates, other crates speak from `warn` on.
-pub(crate) fn start(function: &'static str) {
+pub fn start(function: &'static str) {
     let level = std::env::var("LOG_LEVEL")
         .ok()
         .and_then(|text| text.parse().ok());
@@ -146,13 +146,15 @@ impl JsonLines {
 
 /// Our crates carry no version in their names and none of the prefixes of those below.
 fn is_ours(target: &str) -> bool {
-    const OTHERS: [&str; 14] = [
+    const OTHERS: [&str; 16] = [
         "aws_",
         "h2",
         "hyper",
         "lambda_runtime",
+        "librdkafka",
         "log",
         "mio",
+        "rdkafka",
         "reqwest",
         "rustls",
         "sea_orm",
@@ -330,7 +332,7 @@ mod tests {
     fn what_is_logged_and_what_is_allowed_are_the_same_names() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut logged = BTreeSet::new();
-        for folder in ["functions", "shared"] {
+        for folder in ["functions", "services", "shared"] {
             for source in sources(&root.join(folder)) {
                 logged.extend(logged_fields(&source));
             }

@@ -20,7 +20,8 @@ pub fn count(name: &'static str, more: i64) {
     }
 }
 
-pub(crate) fn flush(function: &str, now: UtcMillis) {
+/// Writes what was counted since the last time, as one line.
+pub fn flush(function: &str, now: UtcMillis) {
     let counts = COUNTS
         .lock()
         .map(|mut counts| std::mem::take(&mut *counts))

@@ -98,7 +98,8 @@ where
     Serve: AsyncFn(&P, Value, &Invocation) -> Result<R, InvocationFailed>,
 {
     logging::start(function);
-    let parts = match start().await {
+    // On the heap: futures in one another nest deeper than the compiler follows.
+    let parts = match Box::pin(start()).await {
         Ok(parts) => parts,
         Err(error) => {
             tracing::error!(reason = %error, "cold start failed");
@@ -115,7 +116,7 @@ where
                 now: clock::now(),
             };
             let ids = logging::RequestIds::of(&invocation);
-            logging::with_request(ids, async {
+            let work = Box::pin(async {
                 let answer = serve(parts, event.payload, &invocation).await;
                 parts.after_invocation().await;
                 if let Err(failed) = &answer {
@@ -124,8 +125,8 @@ where
                 }
                 metrics::flush(function, clock::now());
                 answer
-            })
-            .await
+            });
+            logging::with_request(ids, work).await
         }
     });
     match lambda_runtime::run(handler).await {

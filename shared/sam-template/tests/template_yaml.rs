@@ -97,7 +97,7 @@ fn environment_gets_plausible_names_outside_aws() {
 #[test]
 fn schedules_pass_the_scheduled_time() {
     let template = read(&[]);
-    assert_eq!(template.schedules.len(), 4);
+    assert_eq!(template.schedules.len(), 6);
     for schedule in &template.schedules {
         assert_eq!(
             schedule.input.as_deref(),
@@ -119,6 +119,7 @@ fn kafka_is_there_by_choice() {
     let seen = |template: Template| -> Vec<(KafkaKind, bool)> {
         let mappings = template.topic_mappings.iter();
         mappings
+            .filter(|mapping| mapping.function == "SyncCustomersFunction")
             .map(|mapping| (mapping.kind, mapping.present))
             .collect()
     };
@@ -146,6 +147,65 @@ fn kafka_is_there_by_choice() {
 }
 
 #[test]
+fn telesales_is_there_by_choice() {
+    let present = |parameters: &[(&str, &str)]| {
+        let template = read(parameters);
+        let mappings = template.topic_mappings.iter();
+        let of_telesales = |name: &str| name.starts_with("functions/telesales/");
+        let functions = template.functions.iter();
+        let functions = functions.filter(|one| one.present && of_telesales(&one.code_uri));
+        let reads = mappings.filter(|one| one.present && one.function == "ProjectCustomerFunction");
+        let letters = template.queue("TelesalesDeadLetters").unwrap();
+        (functions.count(), reads.count(), letters.present)
+    };
+    assert_eq!(present(&[]), (0, 0, false));
+    let secret = ("TelesalesSecretArn", "telesales");
+    assert_eq!(present(&[secret]), (4, 0, true));
+    let kafka = [
+        ("Kafka", "self-managed"),
+        ("KafkaBootstrapServers", "a:9092"),
+    ];
+    assert_eq!(present(&kafka), (0, 0, false));
+    assert_eq!(present(&[secret, kafka[0], kafka[1]]), (4, 1, true));
+    let template = read(&[secret]);
+    let command = template.function("RunCommandFunction").unwrap();
+    let environment = template.environment(command).unwrap();
+    let jobs: BTreeMap<String, String> =
+        serde_json::from_str(&environment["TELESALES_JOB_FUNCTIONS"]).unwrap();
+    assert_eq!(jobs["televendas_reconciliar"], "ReconcileCustomersFunction");
+    let without = read(&[]);
+    let command = without.function("RunCommandFunction").unwrap();
+    let environment = without.environment(command).unwrap();
+    assert_eq!(environment["TELESALES_JOB_FUNCTIONS"], "{}");
+    assert_eq!(environment["TELESALES_SECRET_ID"], "");
+}
+
+#[test]
+fn functions_over_one_database_read_its_secret_alone() {
+    let template = read(&[("TelesalesSecretArn", "telesales")]);
+    for function in &template.functions {
+        if function.logical_id == "RunCommandFunction" {
+            continue;
+        }
+        let refers = |id: &str| {
+            let resources = function.statements.iter().flat_map(|one| &one.resources);
+            let mut all = resources.flat_map(|one| one.references());
+            all.any(|one| one == id) || {
+                let mut values = function.environment.values();
+                values.any(|value| value.references().iter().any(|one| one == id))
+            }
+        };
+        let is_telesales = function.code_uri.starts_with("functions/telesales/");
+        let forbidden = if is_telesales {
+            "AppSecretArn"
+        } else {
+            "TelesalesSecretArn"
+        };
+        assert!(!refers(forbidden), "{}", function.logical_id);
+    }
+}
+
+#[test]
 fn an_operators_commands_may_replay_dead_letters_and_no_more_of_queues() {
     let template = read(&[]);
     let mut functions = template.functions.iter();
@@ -158,6 +218,7 @@ fn an_operators_commands_may_replay_dead_letters_and_no_more_of_queues() {
         .filter(|action| action.starts_with("sqs:"))
         .collect();
     actions.sort_unstable();
+    actions.dedup();
     assert_eq!(
         actions,
         ["sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"]

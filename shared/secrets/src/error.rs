@@ -54,10 +54,13 @@ pub enum Problem {
     WrongSource,
     /// The embedded parts have no folder.
     #[error(
-        "FEIRA_STATE_DIR must name the folder of the embedded parts, or DATABASE_URL_LOCAL the \
-         database, when STAGE is dev."
+        "FEIRA_STATE_DIR must name the folder of the embedded parts, or {key} the database, when \
+         STAGE is dev."
     )]
-    StateDirUnset,
+    StateDirUnset {
+        /// The key of the database's URL.
+        key: &'static str,
+    },
     /// The variable with a secret's id is unset.
     #[error("{} must hold the id or ARN of the {} secret.", .0.id_variable(), .0.as_str())]
     SecretIdUnset(SecretName),

@@ -38,6 +38,68 @@ impl SecretName {
     }
 }
 
+/// The SQL databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DatabaseName {
+    /// Database 1: the shop.
+    Shop,
+    /// Database 2: what telesales may know, with credentials of its own.
+    Telesales,
+}
+
+impl DatabaseName {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Shop, Self::Telesales];
+
+    /// The key of its URL in dev; without it the embedded SQLite file.
+    #[must_use]
+    pub const fn local_key(self) -> Key {
+        match self {
+            Self::Shop => keys::DATABASE_URL_LOCAL,
+            Self::Telesales => keys::TELESALES_DATABASE_URL_LOCAL,
+        }
+    }
+
+    /// The key of its URL in prod with ENVIRONMENT=development.
+    #[must_use]
+    pub const fn development_key(self) -> Key {
+        match self {
+            Self::Shop => keys::DATABASE_URL_DEV,
+            Self::Telesales => keys::TELESALES_DATABASE_URL_DEV,
+        }
+    }
+
+    /// The key of its URL in prod with ENVIRONMENT=production.
+    #[must_use]
+    pub const fn production_key(self) -> Key {
+        match self {
+            Self::Shop => keys::DATABASE_URL_LIVE,
+            Self::Telesales => keys::TELESALES_DATABASE_URL_LIVE,
+        }
+    }
+
+    /// The embedded file in the state folder.
+    #[must_use]
+    pub const fn embedded_file(self) -> &'static str {
+        match self {
+            Self::Shop => "banco1.sqlite",
+            Self::Telesales => "banco2.sqlite",
+        }
+    }
+
+    /// The database whose URL this key holds.
+    pub(crate) fn of_key(key: Key) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| {
+            [
+                name.local_key(),
+                name.development_key(),
+                name.production_key(),
+            ]
+            .contains(&key)
+        })
+    }
+}
+
 /// What a value must look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -92,10 +154,44 @@ pub mod keys {
     /// Bearer token of the company's own system of completed trips, where there is one.
     pub const COMPLETED_TRIPS_TOKEN: Key =
         Key::new("COMPLETED_TRIPS_TOKEN", SecretName::App, Shape::Text);
+    /// Database 2 in dev; without it the embedded SQLite file.
+    pub const TELESALES_DATABASE_URL_LOCAL: Key = Key::new(
+        "TELESALES_DATABASE_URL_LOCAL",
+        SecretName::Telesales,
+        Shape::DatabaseUrl,
+    );
+    /// Database 2 in prod with ENVIRONMENT=development.
+    pub const TELESALES_DATABASE_URL_DEV: Key = Key::new(
+        "TELESALES_DATABASE_URL_DEV",
+        SecretName::Telesales,
+        Shape::DatabaseUrl,
+    );
+    /// Database 2 in prod with ENVIRONMENT=production.
+    pub const TELESALES_DATABASE_URL_LIVE: Key = Key::new(
+        "TELESALES_DATABASE_URL_LIVE",
+        SecretName::Telesales,
+        Shape::DatabaseUrl,
+    );
+    /// HMAC key of the pseudonyms in database 2: with another key nobody is found again.
+    pub const TELESALES_PSEUDONYM_KEY: Key = Key::new(
+        "TELESALES_PSEUDONYM_KEY",
+        SecretName::Telesales,
+        Shape::KeyBytes,
+    );
+    /// Seals records that telesales cannot read.
+    pub const TELESALES_DEAD_LETTER_KEY: Key = Key::new(
+        "TELESALES_DEAD_LETTER_KEY",
+        SecretName::Telesales,
+        Shape::KeyBytes,
+    );
+    /// The company's own database of customers, by a read-only role, where database 2 is compared
+    /// with a view of it: `mysql://` or, in dev, `sqlite://`.
+    pub const TELESALES_SOURCE_URL: Key =
+        Key::new("TELESALES_SOURCE_URL", SecretName::Telesales, Shape::Text);
 }
 
 /// Every key there is.
-pub const ALL_KEYS: [Key; 7] = [
+pub const ALL_KEYS: [Key; 13] = [
     keys::DATABASE_URL_LOCAL,
     keys::DATABASE_URL_DEV,
     keys::DATABASE_URL_LIVE,
@@ -103,13 +199,19 @@ pub const ALL_KEYS: [Key; 7] = [
     keys::PSEUDONYM_KEY,
     keys::DEAD_LETTER_KEY,
     keys::COMPLETED_TRIPS_TOKEN,
+    keys::TELESALES_DATABASE_URL_LOCAL,
+    keys::TELESALES_DATABASE_URL_DEV,
+    keys::TELESALES_DATABASE_URL_LIVE,
+    keys::TELESALES_PSEUDONYM_KEY,
+    keys::TELESALES_DEAD_LETTER_KEY,
+    keys::TELESALES_SOURCE_URL,
 ];
 
 /// What a function declares that it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// The URL of database 1: which key holds it depends on STAGE and ENVIRONMENT.
-    Database,
+    /// The URL of a database: which key holds it depends on STAGE and ENVIRONMENT.
+    Database(DatabaseName),
     /// A key without which the function cannot work.
     Required(Key),
     /// A key that may be absent; one that is there must have its shape.
@@ -124,5 +226,23 @@ mod tests {
     fn no_key_is_listed_twice() {
         let names: std::collections::BTreeSet<&str> = ALL_KEYS.iter().map(|key| key.name).collect();
         assert_eq!(names.len(), ALL_KEYS.len());
+    }
+
+    #[test]
+    fn a_databases_keys_lie_in_its_own_secret() {
+        for (name, secret) in [
+            (DatabaseName::Shop, SecretName::App),
+            (DatabaseName::Telesales, SecretName::Telesales),
+        ] {
+            for key in [
+                name.local_key(),
+                name.development_key(),
+                name.production_key(),
+            ] {
+                assert_eq!((key.secret, key.shape), (secret, Shape::DatabaseUrl));
+                assert_eq!(DatabaseName::of_key(key), Some(name));
+            }
+        }
+        assert_eq!(DatabaseName::of_key(keys::PSEUDONYM_KEY), None);
     }
 }

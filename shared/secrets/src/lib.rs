@@ -18,7 +18,7 @@ mod secrets_manager;
 
 pub use database_url::{DatabaseUrl, DatabaseUrlError, MySqlAddress};
 pub use error::{Problem, SettingsError};
-pub use key::{ALL_KEYS, Key, Need, SecretName, Shape, keys};
-pub use load::{EMBEDDED_DATABASE_FILE, Secrets, Source};
+pub use key::{ALL_KEYS, DatabaseName, Key, Need, SecretName, Shape, keys};
+pub use load::{Secrets, Source};
 pub use process::{Environment, ProcessEnvironment, Stage, variables};
 pub use secret::{KeyBytes, MIN_KEY_BYTES, Secret};

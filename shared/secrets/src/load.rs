@@ -8,13 +8,10 @@ use serde_json::Value;
 
 use crate::database_url::{DatabaseUrl, DatabaseUrlError};
 use crate::error::{Problem, SettingsError};
-use crate::key::{Key, Need, SecretName, Shape, keys};
+use crate::key::{DatabaseName, Key, Need, SecretName, Shape};
 use crate::process::{Environment, ProcessEnvironment, Stage, variables};
 use crate::secret::{KeyBytes, Secret};
 use crate::{dotenv, secrets_manager};
-
-/// The embedded database 1 in the state folder.
-pub const EMBEDDED_DATABASE_FILE: &str = "banco1.sqlite";
 
 /// Where settings come from.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +27,7 @@ pub enum Source<'a> {
 pub struct Secrets {
     stage: Stage,
     environment: Option<Environment>,
-    database: Option<DatabaseUrl>,
+    databases: BTreeMap<DatabaseName, DatabaseUrl>,
     texts: BTreeMap<&'static str, Secret>,
     key_bytes: BTreeMap<&'static str, KeyBytes>,
 }
@@ -69,7 +66,7 @@ impl Secrets {
         let mut secrets = Self {
             stage,
             environment,
-            database: None,
+            databases: BTreeMap::new(),
             texts: BTreeMap::new(),
             key_bytes: BTreeMap::new(),
         };
@@ -80,16 +77,20 @@ impl Secrets {
                     .unwrap_or_else(|problem| problems.push(problem));
             }
         }
-        if stage == Stage::Dev
-            && needs.contains(&Need::Database)
-            && !found.contains_key(keys::DATABASE_URL_LOCAL.name)
-        {
-            match process.get(variables::FEIRA_STATE_DIR) {
-                Some(folder) => {
-                    let path = Path::new(folder).join(EMBEDDED_DATABASE_FILE);
-                    secrets.database = Some(DatabaseUrl::Sqlite(path));
+        if stage == Stage::Dev {
+            let embedded = DatabaseName::ALL.into_iter().filter(|name| {
+                needs.contains(&Need::Database(*name)) && !found.contains_key(name.local_key().name)
+            });
+            for name in embedded {
+                match process.get(variables::FEIRA_STATE_DIR) {
+                    Some(folder) => {
+                        let path = Path::new(folder).join(name.embedded_file());
+                        secrets.databases.insert(name, DatabaseUrl::Sqlite(path));
+                    }
+                    None => problems.push(Problem::StateDirUnset {
+                        key: name.local_key().name,
+                    }),
                 }
-                None => problems.push(Problem::StateDirUnset),
             }
         }
         if problems.is_empty() {
@@ -118,7 +119,9 @@ impl Secrets {
                 if self.stage == Stage::Prod && matches!(url, DatabaseUrl::Sqlite(_)) {
                     return Err(wrong(DatabaseUrlError::SqliteInProd));
                 }
-                self.database = Some(url);
+                if let Some(name) = DatabaseName::of_key(key) {
+                    self.databases.insert(name, url);
+                }
             }
         }
         Ok(())
@@ -136,13 +139,13 @@ impl Secrets {
         self.environment
     }
 
-    /// The URL of database 1.
+    /// The URL of a database.
     ///
     /// # Errors
-    /// [`Problem::NotDeclared`] when [`Need::Database`] is not among the function's needs.
-    pub fn database(&self) -> Result<&DatabaseUrl, Problem> {
-        self.database.as_ref().ok_or(Problem::NotDeclared {
-            key: "DATABASE_URL",
+    /// [`Problem::NotDeclared`] when it is not among the function's needs.
+    pub fn database(&self, name: DatabaseName) -> Result<&DatabaseUrl, Problem> {
+        self.databases.get(&name).ok_or(Problem::NotDeclared {
+            key: name.local_key().name,
         })
     }
 
@@ -173,26 +176,26 @@ impl Secrets {
     }
 }
 
-/// The declared keys, the database's being chosen by STAGE and ENVIRONMENT.
+/// The declared keys, those of databases being chosen by STAGE and ENVIRONMENT.
 fn wanted(stage: Stage, environment: Option<Environment>, needs: &[Need]) -> Vec<Wanted> {
-    let database = match (stage, environment) {
+    let database = |name: DatabaseName| match (stage, environment) {
         (Stage::Dev, _) => Some(Wanted {
-            key: keys::DATABASE_URL_LOCAL,
+            key: name.local_key(),
             required: false,
         }),
         (Stage::Prod, Some(Environment::Development)) => Some(Wanted {
-            key: keys::DATABASE_URL_DEV,
+            key: name.development_key(),
             required: true,
         }),
         (Stage::Prod, Some(Environment::Production)) => Some(Wanted {
-            key: keys::DATABASE_URL_LIVE,
+            key: name.production_key(),
             required: true,
         }),
         // Told as a problem of ENVIRONMENT itself.
         (Stage::Prod, None) => None,
     };
     let of_need = |need: &Need| match need {
-        Need::Database => database,
+        Need::Database(name) => database(*name),
         Need::Required(key) => Some(Wanted {
             key: *key,
             required: true,

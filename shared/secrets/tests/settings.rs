@@ -4,14 +4,14 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
 use secrets::{
-    DatabaseUrl, Environment, Need, Problem, ProcessEnvironment, SecretName, Secrets,
+    DatabaseName, DatabaseUrl, Environment, Need, Problem, ProcessEnvironment, SecretName, Secrets,
     SettingsError, Source, Stage, keys,
 };
 
 const KEY: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
 
 const NEEDS: [Need; 4] = [
-    Need::Database,
+    Need::Database(DatabaseName::Shop),
     Need::Required(keys::REF_SIGNING_KEY),
     Need::Required(keys::PSEUDONYM_KEY),
     Need::Optional(keys::COMPLETED_TRIPS_TOKEN),
@@ -47,7 +47,10 @@ async fn dev_reads_the_dotenv_file_and_the_companies_url() {
     );
     let secrets = in_dev(&dotenv, &[], &NEEDS).await.unwrap();
     assert_eq!(secrets.stage(), Stage::Dev);
-    assert!(matches!(secrets.database().unwrap(), DatabaseUrl::MySql(_)));
+    assert!(matches!(
+        secrets.database(DatabaseName::Shop).unwrap(),
+        DatabaseUrl::MySql(_)
+    ));
     assert_eq!(
         secrets
             .key_bytes(keys::REF_SIGNING_KEY)
@@ -68,15 +71,53 @@ async fn dev_reads_the_dotenv_file_and_the_companies_url() {
 
 #[tokio::test]
 async fn dev_without_a_database_url_uses_the_embedded_file() {
-    let secrets = in_dev("", &[], &[Need::Database]).await.unwrap();
-    match secrets.database().unwrap() {
+    let secrets = in_dev("", &[], &[Need::Database(DatabaseName::Shop)])
+        .await
+        .unwrap();
+    match secrets.database(DatabaseName::Shop).unwrap() {
         DatabaseUrl::Sqlite(path) => assert_eq!(path.to_str(), Some("/estado/banco1.sqlite")),
         DatabaseUrl::MySql(_) => panic!("no MySQL was configured"),
     }
-    let error = in_dev("", &[("FEIRA_STATE_DIR", "")], &[Need::Database])
+    let error = in_dev(
+        "",
+        &[("FEIRA_STATE_DIR", "")],
+        &[Need::Database(DatabaseName::Shop)],
+    )
+    .await
+    .unwrap_err();
+    let key = "DATABASE_URL_LOCAL";
+    assert_eq!(error.problems(), [Problem::StateDirUnset { key }]);
+}
+
+#[tokio::test]
+async fn each_database_has_its_own_url_and_file_in_dev() {
+    let both = DatabaseName::ALL.map(Need::Database);
+    let secrets = in_dev("", &[], &both).await.unwrap();
+    for (name, file) in [
+        (DatabaseName::Shop, "/estado/banco1.sqlite"),
+        (DatabaseName::Telesales, "/estado/banco2.sqlite"),
+    ] {
+        match secrets.database(name).unwrap() {
+            DatabaseUrl::Sqlite(path) => assert_eq!(path.to_str(), Some(file)),
+            DatabaseUrl::MySql(_) => panic!("no MySQL was configured"),
+        }
+    }
+    let dotenv = "TELESALES_DATABASE_URL_LOCAL=mysql+aiomysql://u:p@host2:3306/n\n";
+    let secrets = in_dev(dotenv, &[], &both).await.unwrap();
+    let (shop, telesales) = (
+        secrets.database(DatabaseName::Shop).unwrap(),
+        secrets.database(DatabaseName::Telesales).unwrap(),
+    );
+    assert!(matches!(shop, DatabaseUrl::Sqlite(_)));
+    assert!(matches!(telesales, DatabaseUrl::MySql(address) if address.host() == "host2"));
+    let shop_alone = in_dev(dotenv, &[], &both[..1]).await.unwrap();
+    let key = "TELESALES_DATABASE_URL_LOCAL";
+    let undeclared = shop_alone.database(DatabaseName::Telesales).unwrap_err();
+    assert_eq!(undeclared, Problem::NotDeclared { key });
+    let error = in_dev("", &[("FEIRA_STATE_DIR", "")], &both[1..])
         .await
         .unwrap_err();
-    assert_eq!(error.problems(), [Problem::StateDirUnset]);
+    assert_eq!(error.problems(), [Problem::StateDirUnset { key }]);
 }
 
 #[tokio::test]
@@ -116,9 +157,11 @@ async fn every_problem_is_told_at_once_and_no_value() {
 #[tokio::test]
 async fn a_dotenv_file_that_cannot_be_read_says_so() {
     let absent = [("FEIRA_DOTENV", "/nowhere/.env")];
-    let error = in_dev("", &absent, &[Need::Database]).await.unwrap_err();
+    let error = in_dev("", &absent, &[Need::Database(DatabaseName::Shop)])
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("FEIRA_DOTENV"), "{error}");
-    let error = in_dev("A=1\nB='open\n", &[], &[Need::Database])
+    let error = in_dev("A=1\nB='open\n", &[], &[Need::Database(DatabaseName::Shop)])
         .await
         .unwrap_err();
     assert_eq!(error.problems(), [Problem::DotenvBroken { line: 2 }]);
@@ -153,7 +196,11 @@ async fn an_unknown_stage_or_environment_stops_the_start() {
 async fn an_unreachable_manager_or_a_missing_id_is_told_and_costs_seconds_at_most() {
     let sdk = sdk("http://127.0.0.1:9", "test").await;
     let process = ProcessEnvironment::from([("STAGE", "prod"), ("ENVIRONMENT", "production")]);
-    let load = Secrets::load(&process, Source::SecretsManager(&sdk), &[Need::Database]);
+    let load = Secrets::load(
+        &process,
+        Source::SecretsManager(&sdk),
+        &[Need::Database(DatabaseName::Shop)],
+    );
     let error = load.await.unwrap_err();
     assert_eq!(error.problems(), [Problem::SecretIdUnset(SecretName::App)]);
     let process = ProcessEnvironment::from([
@@ -161,7 +208,11 @@ async fn an_unreachable_manager_or_a_missing_id_is_told_and_costs_seconds_at_mos
         ("ENVIRONMENT", "production"),
         ("APP_SECRET_ID", "feira/app"),
     ]);
-    let load = Secrets::load(&process, Source::SecretsManager(&sdk), &[Need::Database]);
+    let load = Secrets::load(
+        &process,
+        Source::SecretsManager(&sdk),
+        &[Need::Database(DatabaseName::Shop)],
+    );
     let error = tokio::time::timeout(std::time::Duration::from_secs(20), load)
         .await
         .unwrap();
@@ -240,11 +291,49 @@ async fn prod_chooses_the_database_by_environment() {
     ] {
         let secrets = manager.load("feira/app", name).await.unwrap();
         assert_eq!(secrets.environment(), Some(environment));
-        match secrets.database().unwrap() {
+        match secrets.database(DatabaseName::Shop).unwrap() {
             DatabaseUrl::MySql(address) => assert_eq!(address.host(), host),
             DatabaseUrl::Sqlite(_) => panic!("production fell back to an embedded part"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_function_over_database_2_reads_the_telesales_secret_alone() {
+    let Some(manager) = Manager::start().await else {
+        return;
+    };
+    let value = format!(
+        r#"{{"TELESALES_DATABASE_URL_DEV":"mysql://u:p@dev2:3306/n",
+            "TELESALES_DATABASE_URL_LIVE":"mysql://u:p@live2:3306/n",
+            "TELESALES_PSEUDONYM_KEY":"{KEY}","TELESALES_DEAD_LETTER_KEY":"{KEY}"}}"#
+    );
+    manager.put("feira/telesales", &value).await;
+    let needs = [
+        Need::Database(DatabaseName::Telesales),
+        Need::Required(keys::TELESALES_PSEUDONYM_KEY),
+        Need::Required(keys::TELESALES_DEAD_LETTER_KEY),
+        Need::Optional(keys::TELESALES_SOURCE_URL),
+    ];
+    for (environment, host) in [("development", "dev2"), ("production", "live2")] {
+        let process = ProcessEnvironment::from([
+            ("STAGE", "prod"),
+            ("ENVIRONMENT", environment),
+            ("TELESALES_SECRET_ID", "feira/telesales"),
+        ]);
+        let secrets = Secrets::load(&process, Source::SecretsManager(&manager.sdk), &needs)
+            .await
+            .unwrap();
+        match secrets.database(DatabaseName::Telesales).unwrap() {
+            DatabaseUrl::MySql(address) => assert_eq!(address.host(), host),
+            DatabaseUrl::Sqlite(_) => panic!("production fell back to an embedded part"),
+        }
+        assert!(secrets.optional_text(keys::TELESALES_SOURCE_URL).is_none());
+    }
+    let process = ProcessEnvironment::from([("STAGE", "prod"), ("ENVIRONMENT", "production")]);
+    let load = Secrets::load(&process, Source::SecretsManager(&manager.sdk), &needs);
+    let expected = Problem::SecretIdUnset(SecretName::Telesales);
+    assert_eq!(load.await.unwrap_err().problems(), [expected]);
 }
 
 #[tokio::test]

@@ -241,6 +241,7 @@ fn permissions(template: &Template, function: &Function, findings: &mut Findings
         ("EVENT_ROUTES", "sqs:SendMessage"),
         ("PUBLISH_OUTBOX_FUNCTION", "lambda:InvokeFunction"),
         ("APP_SECRET_ID", "secretsmanager:GetSecretValue"),
+        ("TELESALES_SECRET_ID", "secretsmanager:GetSecretValue"),
     ] {
         let named = function
             .environment

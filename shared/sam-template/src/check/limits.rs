@@ -3,26 +3,30 @@
 use super::{Findings, Rule};
 use crate::template::Template;
 
-/// The variable that tells a function from those that open no database.
-const OPENS_DATABASE: &str = "APP_SECRET_ID";
-/// The parameter with the number of connections.
-const CONNECTIONS: &str = "DatabaseConnections";
+/// By database: the variable that tells a function that opens it from the others, and the parameter
+/// with the number of its connections.
+const DATABASES: [(&str, &str); 2] = [
+    ("APP_SECRET_ID", "DatabaseConnections"),
+    ("TELESALES_SECRET_ID", "TelesalesConnections"),
+];
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>.
 const MAX_RESOURCES: usize = 500;
 
 pub(super) fn check(template: &Template, findings: &mut Findings) {
-    connections(template, findings);
+    for (variable, parameter) in DATABASES {
+        connections(template, variable, parameter, findings);
+    }
     pollers(template, findings);
     resources(template, findings);
 }
 
 /// Each instance of a function holds one connection, so the reservations are the connections.
-fn connections(template: &Template, findings: &mut Findings) {
+fn connections(template: &Template, variable: &str, name: &str, findings: &mut Findings) {
     let mut reserved = 0_u32;
     let openers = template
         .functions
         .iter()
-        .filter(|one| one.environment.contains_key(OPENS_DATABASE));
+        .filter(|one| one.environment.contains_key(variable));
     for function in openers {
         match function.reserved_concurrency {
             Some(concurrency) => reserved = reserved.saturating_add(concurrency),
@@ -36,28 +40,24 @@ fn connections(template: &Template, findings: &mut Findings) {
     if reserved == 0 {
         return;
     }
-    let Some(parameter) = template
-        .parameters
-        .iter()
-        .find(|one| one.name == CONNECTIONS)
-    else {
+    let Some(parameter) = template.parameters.iter().find(|one| one.name == name) else {
         let what = "the parameter is missing: declare it with a Default";
-        findings.add(Rule::Connections, CONNECTIONS, what);
+        findings.add(Rule::Connections, name, what);
         return;
     };
     let number = |value: &Option<serde_json::Value>| -> Option<u64> {
         let value = value.as_ref()?;
         value.as_u64().or_else(|| value.as_str()?.parse().ok())
     };
-    for (name, value) in [
+    for (property, value) in [
         ("Default", &parameter.default),
         ("MinValue", &parameter.minimum),
     ] {
         if number(value).is_none_or(|connections| u64::from(reserved) > connections) {
             findings.add(
                 Rule::Connections,
-                CONNECTIONS,
-                format!("{name} must be at least {reserved}, the sum of the reservations"),
+                name,
+                format!("{property} must be at least {reserved}, the sum of the reservations"),
             );
         }
     }

@@ -1,0 +1,17 @@
+//! Runs a consumer as a process of its own: ECS, Kubernetes, any machine with Kafka.
+//!
+//! One thread polls Kafka and reads the records where librdkafka holds them, the other applies
+//! batches to the store. Offsets are committed when the store's transaction has, so that what is
+//! cut off comes again, and coming again changes nothing.
+//!
+//! Architecture invariant: a record's bytes are never copied; its dead letter is sealed.
+
+mod health;
+mod letters;
+mod poller;
+mod runner;
+mod settings;
+
+pub use letters::KafkaDeadLetters;
+pub use runner::{Keys, RunError, run, start};
+pub use settings::{BadSettings, Settings};
