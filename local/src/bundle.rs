@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use queues::{QueueDefinition, embedded_queue_url};
+use secrets::{DatabaseName, SecretName};
 
 /// The account number that stands in every local ARN.
 pub const LOCAL_ACCOUNT: &str = "000000000000";
@@ -52,6 +53,19 @@ impl Bundle {
                 .schedules
                 .iter()
                 .any(|s| s.dead_letters.as_deref() == Some(queue))
+    }
+
+    /// The databases that its functions open; database 1 is always there, for `migrate`.
+    pub fn databases(&self) -> Vec<DatabaseName> {
+        let mut environments = self.functions.values().map(|f| &f.environment);
+        let opens = |environment: &BTreeMap<String, String>| {
+            let id = environment.get(SecretName::Telesales.id_variable());
+            id.is_some_and(|id| !id.is_empty())
+        };
+        match environments.any(opens) {
+            true => DatabaseName::ALL.to_vec(),
+            false => vec![DatabaseName::Shop],
+        }
     }
 
     /// Whether functions seal what they can't read into this queue.

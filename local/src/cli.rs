@@ -16,12 +16,14 @@ use crate::demo::DemoArgs;
     after_help = "Examples:
   cargo local                                    build and start everything on port 8080
   cargo local -- token --scope mgm:admin         print a token for curl
+  cargo local -- token --scope televendas --sub agente-7
   cargo local -- send PedidosQueue pedidos.ndjson
   cargo local -- run mgm_set_promoters --date 2026-11-19
   cargo local -- demo                            a whole referral campaign, from link to voucher
 
 State lies in .feira: stop and start as you like, nothing is lost; delete the folder to begin anew.
-Settings come from .env beside the template: DATABASE_URL_LOCAL=mysql://… runs on MySQL or MariaDB.
+Settings come from .env beside the template: DATABASE_URL_LOCAL=mysql://… runs on MySQL or MariaDB,
+TELESALES_DATABASE_URL_LOCAL=mysql://… the same for database 2, which telesales reads.
 Exit codes: 0 done, 1 the work failed, 2 something must be mended first."
 )]
 pub struct Cli {
@@ -72,7 +74,7 @@ pub enum Command {
   curl -H \"authorization: Bearer $(cargo local -- token --scope customer --sub 01J…)\" \\
        http://127.0.0.1:8080/vouchers/me")]
     Token(TokenArgs),
-    /// Brings database 1 up to date.
+    /// Brings databases 1 and 2 up to date.
     Migrate,
     /// Runs a job now, as its schedule would.
     #[command(after_help = "Example: cargo local -- run mgm_set_promoters --date 2026-11-19")]

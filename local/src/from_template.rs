@@ -18,8 +18,8 @@ const DEFAULT_PROCESSES: usize = 4;
 /// The one authorizer of the API.
 const AUTHORIZER: &str = "default";
 
-/// Reads the template with what this machine sets: `Stage=dev`, the keys of its own tokens, and
-/// what the command line says.
+/// Reads the template with what this machine sets: `Stage=dev`, the keys of its own tokens, that
+/// there is a database 2, and what the command line says.
 ///
 /// # Errors
 /// A sentence that names the place in the template and what to mend.
@@ -31,7 +31,11 @@ pub fn read_template(
     let broken = || format!("{} must be mended", path.display());
     let declared = Template::read_with(path, parameters).or_mend(broken)?;
     let mut values = BTreeMap::new();
-    for (name, value) in [("Stage", "dev"), ("TokenJwks", jwks)] {
+    for (name, value) in [
+        ("Stage", "dev"),
+        ("TokenJwks", jwks),
+        ("TelesalesSecretArn", "local"),
+    ] {
         if declared
             .parameters
             .iter()

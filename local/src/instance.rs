@@ -71,7 +71,9 @@ impl Instance {
             Extent::FunctionsOnly => None,
         };
         project.build()?;
-        project.migrate().await?;
+        for database in project.bundle.databases() {
+            project.migrate(database).await?;
+        }
         let state_dir = project.state.path().to_owned();
         let queues = open_queues(&project).await?;
         let internal = listen(0).await?;
@@ -86,7 +88,7 @@ impl Instance {
             settings_file: project.settings.file.clone(),
             internal_address: SocketAddr::from((Ipv4Addr::LOCALHOST, internal.1)),
             run_key: note.run_key.clone(),
-            database_override: project.settings.database_override.clone(),
+            database_overrides: project.settings.database_overrides.clone(),
         };
         let processes = Processes::new(&project.bundle.functions, surroundings, terminal);
         let journal = Journal::open(&state_dir)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use domain::time::UtcMillis;
 use jiff::Timestamp;
-use secrets::DatabaseUrl;
+use secrets::{DatabaseName, DatabaseUrl};
+use sql_store::migrate::{SHOP, TELESALES, migrate_by};
 use sql_store::{Store, StoreError};
 
 use crate::bundle::Bundle;
@@ -73,10 +74,12 @@ impl Project {
             .clone()
             .unwrap_or_else(|| root.join(".feira"));
         let state = StateDir::open(&state_dir)?;
-        let override_url = std::env::var("DATABASE_URL_LOCAL")
-            .ok()
-            .filter(|url| !url.is_empty());
-        let settings = settings::load(&state, &root.join(".env"), override_url).await?;
+        let overrides = DatabaseName::ALL.into_iter().filter_map(|name| {
+            let key = name.local_key().name;
+            let url = std::env::var(key).ok().filter(|url| !url.is_empty())?;
+            Some((key, url))
+        });
+        let settings = settings::load(&state, &root.join(".env"), overrides.collect()).await?;
         let binaries = match &options.binaries {
             Some(folder) => folder
                 .canonicalize()
@@ -119,46 +122,52 @@ impl Project {
         Ok(())
     }
 
-    /// Opens database 1.
+    /// Opens a database.
     ///
     /// # Errors
     /// A sentence that says what to mend.
-    pub async fn store(&self) -> Result<Store, Failure> {
-        let url = self.settings.database.connection_url();
-        Store::open(url.expose()).await.or_mend(|| {
-            let name = self.database_name();
-            match self.settings.database {
+    pub async fn store(&self, database: DatabaseName) -> Result<Store, Failure> {
+        let name = self.database_name(database);
+        let url = self.settings.databases.get(&database);
+        let url = url.ok_or_else(|| Failure::mend(format!("{name} has no URL")))?;
+        Store::open(url.connection_url().expose())
+            .await
+            .or_mend(|| match url {
                 DatabaseUrl::Sqlite(_) => format!(
-                    "{name} cannot be opened (DATABASE_URL_LOCAL; is there such a folder? an \
-                     absolute path has four slashes)"
+                    "{name} cannot be opened ({}; is there such a folder? an absolute path has \
+                     four slashes)",
+                    database.local_key().name
                 ),
                 DatabaseUrl::MySql(_) => format!("{name} cannot be opened"),
-            }
-        })
+            })
     }
 
-    /// Brings database 1 up to date and answers the migrations that did something.
+    /// Brings a database up to date and answers the migrations that did something.
     ///
     /// # Errors
     /// A sentence that says what to mend.
-    pub async fn migrate(&self) -> Result<Vec<&'static str>, Failure> {
-        let store = self.store().await?;
+    pub async fn migrate(&self, database: DatabaseName) -> Result<Vec<&'static str>, Failure> {
+        let store = self.store(database).await?;
         let now = UtcMillis::new(Timestamp::now().as_millisecond());
         let now = now.or_mend(|| "this machine's clock is wrong".to_owned())?;
-        let applied = sql_store::migrate::migrate(&store, now).await;
-        let name = self.database_name();
+        let applied = match database {
+            DatabaseName::Shop => migrate_by(&store, &SHOP, now).await,
+            DatabaseName::Telesales => migrate_by(&store, &TELESALES, now).await,
+        };
+        let (name, key) = (self.database_name(database), database.local_key().name);
         let mending = applied.as_ref().err().and_then(mending);
         applied.or_mend(|| {
-            let mending = mending.unwrap_or("is it up, and is DATABASE_URL_LOCAL right?");
+            let asked = format!("is it up, and is {key} right?");
+            let mending = mending.unwrap_or(&asked);
             format!("{name} cannot be migrated ({mending})")
         })
     }
 
-    /// What database 1 is called at the terminal; a MySQL URL's password is never shown.
-    pub fn database_name(&self) -> String {
-        match &self.settings.database {
-            DatabaseUrl::Sqlite(path) => format!("SQLite {}", path.display()),
-            DatabaseUrl::MySql(address) => {
+    /// What a database is called at the terminal; a MySQL URL's password is never shown.
+    pub fn database_name(&self, database: DatabaseName) -> String {
+        match self.settings.databases.get(&database) {
+            Some(DatabaseUrl::Sqlite(path)) => format!("SQLite {}", path.display()),
+            Some(DatabaseUrl::MySql(address)) => {
                 format!(
                     "MySQL {}:{}/{}",
                     address.host(),
@@ -166,6 +175,7 @@ impl Project {
                     address.database()
                 )
             }
+            None => "none".to_owned(),
         }
     }
 

@@ -1,11 +1,12 @@
 //! The settings that functions read: the project's own `.env`, over secrets made up once for this
 //! state folder.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use secrets::{DatabaseUrl, Need, ProcessEnvironment, Secrets, Source, keys};
+use secrets::{DatabaseName, DatabaseUrl, Need, ProcessEnvironment, Secrets, Source, keys};
 
 use crate::failure::{Failure, OrFailure};
 use crate::state::{StateDir, write_private};
@@ -14,21 +15,26 @@ use crate::token::SigningKey;
 /// The line of the token key in the generated file.
 const TOKEN_KEY: &str = "TOKEN_SIGNING_KEY";
 /// Made up when nobody sets them: 32 random bytes in base64.
-const GENERATED: [&str; 3] = [
+const GENERATED: [&str; 5] = [
     keys::REF_SIGNING_KEY.name,
     keys::PSEUDONYM_KEY.name,
     keys::DEAD_LETTER_KEY.name,
+    keys::TELESALES_PSEUDONYM_KEY.name,
+    keys::TELESALES_DEAD_LETTER_KEY.name,
 ];
+
+/// URLs of databases by the names of their keys, as the terminal sets them.
+pub type DatabaseOverrides = BTreeMap<&'static str, String>;
 
 /// Settings of this instance.
 #[derive(Debug)]
 pub struct Settings {
     /// The file that functions read.
     pub file: PathBuf,
-    /// Where database 1 is.
-    pub database: DatabaseUrl,
-    /// The terminal's DATABASE_URL_LOCAL, which wins over the file.
-    pub database_override: Option<String>,
+    /// Where the databases are.
+    pub databases: BTreeMap<DatabaseName, DatabaseUrl>,
+    /// The terminal's DATABASE_URL_LOCAL and TELESALES_DATABASE_URL_LOCAL, which win over the file.
+    pub database_overrides: DatabaseOverrides,
     /// Signs local tokens.
     pub token_key: SigningKey,
 }
@@ -40,7 +46,7 @@ pub struct Settings {
 pub async fn load(
     state: &StateDir,
     project_dotenv: &Path,
-    database_override: Option<String>,
+    database_overrides: DatabaseOverrides,
 ) -> Result<Settings, Failure> {
     let generated = generated(state)?;
     let project = match std::fs::read_to_string(project_dotenv) {
@@ -58,7 +64,14 @@ pub async fn load(
     let mut text = generated;
     if let Some(project) = project {
         // Alone first, so that a broken line is named by its own number.
-        secrets_of(project_dotenv, project_dotenv, state, None, &[]).await?;
+        secrets_of(
+            project_dotenv,
+            project_dotenv,
+            state,
+            &DatabaseOverrides::new(),
+            &[],
+        )
+        .await?;
         // Of two lines with the same name the later one counts.
         text = format!("{text}\n{project}\n");
         file = state.path().join(".env.merged");
@@ -66,22 +79,25 @@ pub async fn load(
         write_private(&file, &text).or_mend(|| format!("{} cannot be written", file.display()))?;
     }
     let needs = [
-        Need::Database,
+        Need::Database(DatabaseName::Shop),
+        Need::Database(DatabaseName::Telesales),
         Need::Required(keys::REF_SIGNING_KEY),
         Need::Required(keys::PSEUDONYM_KEY),
         Need::Required(keys::DEAD_LETTER_KEY),
+        Need::Required(keys::TELESALES_PSEUDONYM_KEY),
+        Need::Required(keys::TELESALES_DEAD_LETTER_KEY),
     ];
-    let database = database_override.as_deref();
-    let secrets = secrets_of(&file, &to_mend, state, database, &needs).await?;
-    let database = secrets
-        .database()
-        .or_mend(|| "settings".to_owned())?
-        .clone();
+    let secrets = secrets_of(&file, &to_mend, state, &database_overrides, &needs).await?;
+    let mut databases = BTreeMap::new();
+    for name in DatabaseName::ALL {
+        let url = secrets.database(name).or_mend(|| "settings".to_owned())?;
+        databases.insert(name, url.clone());
+    }
     let token_key = token_key(&text)?;
     Ok(Settings {
         file,
-        database,
-        database_override,
+        databases,
+        database_overrides,
         token_key,
     })
 }
@@ -91,19 +107,24 @@ async fn secrets_of(
     file: &Path,
     to_mend: &Path,
     state: &StateDir,
-    database: Option<&str>,
+    databases: &DatabaseOverrides,
     needs: &[Need],
 ) -> Result<Secrets, Failure> {
     let (file_text, state_text) = (
         file.display().to_string(),
         state.path().display().to_string(),
     );
-    let process = ProcessEnvironment::from([
+    let own = [
         ("STAGE", "dev"),
         ("FEIRA_DOTENV", file_text.as_str()),
         ("FEIRA_STATE_DIR", state_text.as_str()),
-        (keys::DATABASE_URL_LOCAL.name, database.unwrap_or_default()),
-    ]);
+    ];
+    let urls = databases.iter().map(|(key, url)| (*key, url.as_str()));
+    let process: ProcessEnvironment = own
+        .into_iter()
+        .chain(urls)
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     let what = || format!("the settings in {} must be mended", to_mend.display());
     Secrets::load(&process, Source::Dotenv, needs)
         .await
@@ -170,24 +191,30 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let state = StateDir::open(&folder.path().join("s")).expect("opens");
         let dotenv = folder.path().join(".env");
-        let first = load(&state, &dotenv, None).await.expect("loads");
+        let none = DatabaseOverrides::new;
+        let first = load(&state, &dotenv, none()).await.expect("loads");
         let made_up = std::fs::read_to_string(&first.file).expect("a file");
         let mode = std::fs::metadata(&first.file)
             .expect("a file")
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(
-            matches!(&first.database, DatabaseUrl::Sqlite(path) if path.ends_with("banco1.sqlite"))
-        );
+        for (name, file) in [
+            (DatabaseName::Shop, "banco1.sqlite"),
+            (DatabaseName::Telesales, "banco2.sqlite"),
+        ] {
+            let url = &first.databases[&name];
+            assert!(matches!(url, DatabaseUrl::Sqlite(path) if path.ends_with(file)));
+        }
 
         std::fs::write(
             &dotenv,
             "DATABASE_URL_LOCAL=mysql+aiomysql://u:p@h:3306/n\n",
         )
         .expect("writes");
-        let second = load(&state, &dotenv, None).await.expect("loads");
-        assert!(matches!(second.database, DatabaseUrl::MySql(_)));
+        let second = load(&state, &dotenv, none()).await.expect("loads");
+        let shop = DatabaseName::Shop;
+        assert!(matches!(second.databases[&shop], DatabaseUrl::MySql(_)));
         let merged = std::fs::read_to_string(&second.file).expect("a file");
         assert!(
             merged.starts_with(&made_up),
@@ -195,8 +222,9 @@ mod tests {
         );
 
         let url = "sqlite:///outro.db".to_owned();
-        let third = load(&state, &dotenv, Some(url)).await.expect("loads");
-        assert!(matches!(third.database, DatabaseUrl::Sqlite(_)));
+        let url = DatabaseOverrides::from([(keys::DATABASE_URL_LOCAL.name, url)]);
+        let third = load(&state, &dotenv, url).await.expect("loads");
+        assert!(matches!(third.databases[&shop], DatabaseUrl::Sqlite(_)));
     }
 
     #[tokio::test]
@@ -205,7 +233,10 @@ mod tests {
         let state = StateDir::open(&folder.path().join("s")).expect("opens");
         let dotenv = folder.path().join(".env");
         std::fs::write(&dotenv, "A=1\nB='segredo\n").expect("writes");
-        let failure = load(&state, &dotenv, None).await.expect_err("is refused");
+        let overrides = DatabaseOverrides::new();
+        let failure = load(&state, &dotenv, overrides)
+            .await
+            .expect_err("is refused");
         assert_eq!(failure.exit_code, 2);
         assert!(
             failure.sentence.contains('2') && !failure.sentence.contains("segredo"),

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use secrets::DatabaseName;
 
 use crate::bundle::Bundle;
 use crate::instance::Instance;
@@ -12,11 +13,18 @@ pub fn started(instance: &Instance) -> String {
     let base = format!("http://127.0.0.1:{}", instance.note.http_port);
     let mut text = format!("\nFeira is up at {base}\n");
     sections(&project.bundle, &mut text);
-    text.push_str(&format!(
-        "\nDatabase   {}\nState      {} (logs in logs/)\n",
-        project.database_name(),
-        project.state.path().display()
-    ));
+    let databases = project.bundle.databases();
+    text.push('\n');
+    for database in databases {
+        let label = match database {
+            DatabaseName::Shop => "Database 1",
+            DatabaseName::Telesales => "Database 2",
+        };
+        let name = project.database_name(database);
+        text.push_str(&format!("{label:10} {name}\n"));
+    }
+    let state = project.state.path().display();
+    text.push_str(&format!("State      {state} (logs in logs/)\n"));
     let scope = project.bundle.routes.iter().flat_map(|route| &route.scopes);
     let scope = scope.filter(|scope| *scope != sam_template::PUBLIC).min();
     if let Some(scope) = scope {

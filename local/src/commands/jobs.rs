@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::jobs::RunStatus;
+use domain::jobs::{self, Ledger, RunStatus};
 use domain::time::{Day, UtcMillis};
 use jiff::Timestamp;
+use secrets::DatabaseName;
 use serde_json::Value;
 
 use super::with_functions;
@@ -107,7 +108,12 @@ pub(super) async fn backfill(
 
 /// What a backfill would do, by the ledger.
 async fn plan(project: &Project, job: &str, range: &Range, again: bool) -> Result<(), Failure> {
-    let store = project.store().await?;
+    let known = jobs::ALL.iter().find(|known| known.name == job);
+    let database = match known.map(jobs::Job::ledger) {
+        Some(Ledger::Telesales) => DatabaseName::Telesales,
+        Some(Ledger::Shop) | None => DatabaseName::Shop,
+    };
+    let store = project.store(database).await?;
     let (Some(first), Some(last)) = (range.0.first(), range.0.last()) else {
         return Ok(());
     };
@@ -116,7 +122,7 @@ async fn plan(project: &Project, job: &str, range: &Range, again: bool) -> Resul
     let history = history.or_mend(|| {
         format!(
             "the job ledger of {} cannot be read; `migrate` first",
-            project.database_name()
+            project.database_name(database)
         )
     })?;
     let now = now()?;

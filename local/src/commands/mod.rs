@@ -128,12 +128,14 @@ fn token(project: &Project, args: &TokenArgs) -> Result<(), Failure> {
 }
 
 async fn migrate(project: &Project) -> Result<(), Failure> {
-    let applied = project.migrate().await?;
-    let what = match applied.as_slice() {
-        [] => "up to date".to_owned(),
-        applied => format!("migrated: {}", applied.join(", ")),
-    };
-    answer(&format!("{}: {what}", project.database_name()));
+    for database in project.bundle.databases() {
+        let applied = project.migrate(database).await?;
+        let what = match applied.as_slice() {
+            [] => "up to date".to_owned(),
+            applied => format!("migrated: {}", applied.join(", ")),
+        };
+        answer(&format!("{}: {what}", project.database_name(database)));
+    }
     Ok(())
 }
 

@@ -113,13 +113,14 @@ impl Data {
 }
 
 impl Customer {
-    /// The record of the topic `clientes`: promoters consent, the others don't.
+    /// The record of the topic `clientes`: promoters consent to that and to being called, the others
+    /// to nothing.
     pub fn topic_record(&self) -> Value {
         let mut record = self.record.clone();
         record.entry("versao").or_insert_with(|| 1.into());
         record.insert(
             "consentimentos".to_owned(),
-            json!({"mgm": self.is_promoter}),
+            json!({"mgm": self.is_promoter, "televendas": self.is_promoter}),
         );
         Value::Object(record)
     }

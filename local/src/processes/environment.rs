@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::bundle::{Function, LOCAL_REGION};
+use crate::settings::DatabaseOverrides;
 
 /// What every function process of this instance is told.
 #[derive(Debug, Clone)]
@@ -17,8 +18,8 @@ pub struct Surroundings {
     pub internal_address: SocketAddr,
     /// The access key that only this instance's processes know; the Invoke API asks for it.
     pub run_key: String,
-    /// The terminal's DATABASE_URL_LOCAL, which wins over the settings file.
-    pub database_override: Option<String>,
+    /// The terminal's URLs of databases by their keys, which win over the settings file.
+    pub database_overrides: DatabaseOverrides,
 }
 
 /// The environment of one process: what the template says, then what Lambda sets (developer
@@ -73,9 +74,8 @@ pub fn environment_of(
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value)),
     );
-    if let Some(url) = &surroundings.database_override {
-        environment.insert("DATABASE_URL_LOCAL".to_owned(), url.clone());
-    }
+    let overrides = surroundings.database_overrides.iter();
+    environment.extend(overrides.map(|(key, url)| ((*key).to_owned(), url.clone())));
     environment
 }
 
@@ -103,7 +103,7 @@ mod tests {
             settings_file: PathBuf::from("/s/.env"),
             internal_address: SocketAddr::from(([127, 0, 0, 1], 9)),
             run_key: "LOCALKEY".to_owned(),
-            database_override: None,
+            database_overrides: DatabaseOverrides::new(),
         };
         let environment = environment_of(&function, &surroundings, "p1");
         assert_eq!(environment["TABLE"], "t");

@@ -21,7 +21,7 @@ const COMMANDS: &str = "must be migrar, executar, reexecutar, pausar, retomar, b
 /// A command that can be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// `migrar`: brings database 1 up to date.
+    /// `migrar`: brings the databases up to date.
     Migrate,
     /// `executar` and `reexecutar`: starts a job for a date.
     Run {
@@ -48,7 +48,7 @@ pub enum Command {
         /// `simular`: says what would start and starts nothing.
         dry_run: bool,
     },
-    /// `verificar`: checks every audit chain and anchor.
+    /// `verificar`: checks every audit chain and anchor, and the receipts of telesales.
     Verify,
     /// `reenviar`: sends dead letters back to their queue.
     Replay {
@@ -120,7 +120,8 @@ impl Command {
 
 fn job(fields: &Fields) -> Result<&'static Job, BadMessage> {
     fields.parse("job", |name| {
-        let rule = "must be mgm_set_promoters, mgm_create_promoter_voucher or mgm_anchor_audit";
+        let rule = "must be mgm_set_promoters, mgm_create_promoter_voucher, mgm_anchor_audit, \
+            televendas_expirar_contatos or televendas_reconciliar";
         jobs::ALL
             .iter()
             .find(|job| job.name == name)

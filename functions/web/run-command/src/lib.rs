@@ -5,11 +5,12 @@
 
 mod command;
 mod replay;
+mod telesales;
 
 use std::collections::BTreeMap;
 
 use contracts::fields::BadMessage;
-use domain::jobs::{Job, RunStatus};
+use domain::jobs::{Job, Ledger, RunStatus};
 use domain::time::{Day, UtcMillis};
 use invocations::Invoker;
 use lambda_kit::direct::Handler;
@@ -22,6 +23,7 @@ use sql_store::{Store, StoreError, jobs};
 
 pub use command::{Command, MOST_DAYS, MOST_REPLAYED, MOST_RUNS};
 pub use replay::DeadLetterRoutes;
+pub use telesales::Telesales;
 
 /// Time kept for ending a replay, in milliseconds.
 const RESERVE_MS: i64 = 10_000;
@@ -31,14 +33,20 @@ const RESERVE_MS: i64 = 10_000;
 pub struct JobFunctions(BTreeMap<String, String>);
 
 impl JobFunctions {
-    /// From `JOB_FUNCTIONS`: `{"<job>": "<function>"}`.
+    /// From `JOB_FUNCTIONS` and `TELESALES_JOB_FUNCTIONS`: `{"<job>": "<function>"}` each.
     ///
     /// # Errors
-    /// When it is anything else.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        serde_json::from_str(text).map(Self).map_err(|_| {
-            "JOB_FUNCTIONS must be a JSON object of function names by job: mend it in template.yaml"
-        })
+    /// When one is anything else.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, &'static str> {
+        let mut all = BTreeMap::new();
+        for text in texts {
+            let more: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| {
+                "JOB_FUNCTIONS must be a JSON object of function names by job: mend it in \
+                 template.yaml"
+            })?;
+            all.extend(more);
+        }
+        Ok(Self(all))
     }
 }
 
@@ -46,6 +54,8 @@ impl JobFunctions {
 pub struct RunCommand {
     /// Database 1.
     pub store: Store,
+    /// Database 2, where there is one.
+    pub telesales: Option<Telesales>,
     /// Where dead letters lie.
     pub queues: Queues,
     /// Opens sealed ones.
@@ -81,14 +91,7 @@ impl Handler for RunCommand {
                 dates,
                 dry_run,
             } => self.backfill(job, &dates, dry_run, invocation.now).await,
-            Command::Verify => {
-                let verdict = verify(&self.store).await.map_err(store_failed)?;
-                if let Some(BrokenLink { place, problem }) = &verdict.broken {
-                    metrics::count("AuditBroken", 1);
-                    tracing::error!(?place, %problem, "the audit is broken");
-                }
-                Ok(verdict_body(&verdict))
-            }
+            Command::Verify => self.verify().await,
             Command::Replay { queue, most } => self.replay(&queue, most, invocation).await,
             Command::History {
                 job,
@@ -112,7 +115,37 @@ impl RunCommand {
         let applied = sql_store::migrate::migrate(&self.store, now)
             .await
             .map_err(store_failed)?;
-        Ok(json!({"aplicadas": applied}))
+        let mut answer = json!({"aplicadas": applied});
+        if let (Some(telesales), Some(answer)) = (&self.telesales, answer.as_object_mut()) {
+            let applied = telesales.migrate(now).await.map_err(store_failed)?;
+            answer.insert("aplicadas_televendas".to_owned(), json!(applied));
+        }
+        Ok(answer)
+    }
+
+    async fn verify(&self) -> Result<Value, InvocationFailed> {
+        let verdict = verify(&self.store).await.map_err(store_failed)?;
+        if let Some(BrokenLink { place, problem }) = &verdict.broken {
+            metrics::count("AuditBroken", 1);
+            tracing::error!(?place, %problem, "the audit is broken");
+        }
+        let mut answer = verdict_body(&verdict);
+        if let (Some(telesales), Some(answer)) = (&self.telesales, answer.as_object_mut()) {
+            let receipts = telesales.verify().await.map_err(store_failed)?;
+            answer.insert("recibos".to_owned(), receipts);
+        }
+        Ok(answer)
+    }
+
+    /// The database that holds the job's ledger.
+    fn ledger(&self, job: &Job) -> Result<&Store, InvocationFailed> {
+        match (job.ledger(), &self.telesales) {
+            (Ledger::Shop, _) => Ok(&self.store),
+            (Ledger::Telesales, Some(telesales)) => Ok(telesales.store()),
+            (Ledger::Telesales, None) => Err(InvocationFailed::new(
+                "sem_televendas: this stack has no database 2",
+            )),
+        }
     }
 
     /// Lambda queues the event: the ledger's lease keeps two runs for one date apart.
@@ -142,10 +175,11 @@ impl RunCommand {
         paused: bool,
         now: UtcMillis,
     ) -> Result<Value, InvocationFailed> {
+        let ledger = self.ledger(job)?;
         let changed = if paused {
-            jobs::pause(&self.store, job.name, now).await
+            jobs::pause(ledger, job.name, now).await
         } else {
-            jobs::resume(&self.store, job.name).await
+            jobs::resume(ledger, job.name).await
         };
         let changed = changed.map_err(store_failed)?;
         Ok(json!({"job": job.name, "pausado": paused, "mudou": changed}))
@@ -193,6 +227,7 @@ impl RunCommand {
         let replay = replay::Replay {
             queues: &self.queues,
             store: &self.store,
+            telesales: self.telesales.as_ref(),
             key: &self.seal_key,
             route,
         };
@@ -213,7 +248,7 @@ impl RunCommand {
         let day = |text| Day::parse(text).map_err(|bad| InvocationFailed::new(bad.rule));
         let from = from.map_or_else(|| day("1970-01-01"), Ok)?;
         let to = to.map_or_else(|| day("9998-12-31"), Ok)?;
-        jobs::history(&self.store, job.name, from, to, most)
+        jobs::history(self.ledger(job)?, job.name, from, to, most)
             .await
             .map_err(store_failed)
     }

@@ -1,5 +1,5 @@
 //! Dead letters go back to their queue: what was sealed is opened, what came by redrive goes as it
-//! is. Records of `clientes` lie in no queue, so they are taken over here. Each letter is deleted
+//! is. Records of `clientes` lie in no queue, so they are taken over here, as their reader would. Each letter is deleted
 //! only once that was done, so a crash does it twice and loses none.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,11 +11,15 @@ use queues::{OutgoingMessage, QueueError, Queues, ReceivedMessage};
 use serde_json::{Value, json};
 use sql_store::Store;
 
+use crate::Telesales;
+
 /// Messages that one receive may give (SQS quota).
 const AT_ONCE: u32 = 10;
 
 /// The address of a route whose records are taken over into database 1.
 const CUSTOMERS: &str = "clientes";
+/// The address of a route whose records are taken over into database 2.
+const TELESALES: &str = "televendas";
 
 /// Queues of dead letters by their names in the template, and where each is replayed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +27,22 @@ pub struct DeadLetterRoutes(BTreeMap<String, (String, String)>);
 
 impl DeadLetterRoutes {
     /// From `DEAD_LETTER_ROUTES`: `{"<name>": ["<dead letters' address>", "<queue's address>"]}`;
-    /// instead of a queue's address, `clientes` stands for database 1.
+    /// instead of a queue's address, `clientes` stands for database 1, `televendas` for database 2,
+    /// whose route stands in `TELESALES_DEAD_LETTER_ROUTES`.
     ///
     /// # Errors
-    /// When it is anything else.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        serde_json::from_str(text).map(Self).map_err(|_| {
-            "DEAD_LETTER_ROUTES must be a JSON object of pairs of queue addresses: mend it in \
-             template.yaml"
-        })
+    /// When one is anything else.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, &'static str> {
+        let mut all = BTreeMap::new();
+        for text in texts {
+            let more: BTreeMap<String, (String, String)> =
+                serde_json::from_str(text).map_err(|_| {
+                    "DEAD_LETTER_ROUTES must be a JSON object of pairs of queue addresses: mend \
+                     it in template.yaml"
+                })?;
+            all.extend(more);
+        }
+        Ok(Self(all))
     }
 
     pub(crate) fn of(&self, name: &str) -> Option<&(String, String)> {
@@ -123,6 +134,7 @@ impl Parts {
 pub(crate) struct Replay<'a> {
     pub queues: &'a Queues,
     pub store: &'a Store,
+    pub telesales: Option<&'a Telesales>,
     pub key: &'a SealKey,
     pub route: &'a (String, String),
 }
@@ -174,6 +186,10 @@ impl Replay<'_> {
         let (from, to) = self.route;
         let delivered = match to.as_str() {
             CUSTOMERS => self.take_over(&original.content, now).await,
+            TELESALES => match self.telesales {
+                Some(telesales) => telesales.take_over(&original.content, now).await,
+                None => false,
+            },
             queue => self.send(original, queue, now).await,
         };
         if delivered {
@@ -190,8 +206,11 @@ impl Replay<'_> {
         let receipt = letter.receipt_handle.clone();
         let sealed = serde_json::from_str::<DeadLetter>(&letter.body).ok();
         let content = match &sealed {
-            None if self.route.1 == CUSTOMERS => None,
+            None if [CUSTOMERS, TELESALES].contains(&self.route.1.as_str()) => None,
             None => Some(letter.body.clone().into_bytes()),
+            Some(sealed) if self.route.1 == TELESALES => self
+                .telesales
+                .and_then(|telesales| sealed.open(telesales.seal_key())),
             Some(sealed) => sealed.open(self.key),
         };
         let Some(content) = content else {

@@ -67,11 +67,12 @@ impl Scene {
                 "ClientesDeadLetters": [embedded_queue_url("mortas.fifo"), "clientes"]});
             let command = RunCommand {
                 store: store.clone(),
+                telesales: None,
                 queues: queues.clone(),
                 seal_key: SealKey::new(&KEY).unwrap(),
-                dead_letter_routes: DeadLetterRoutes::parse(&routes.to_string()).unwrap(),
+                dead_letter_routes: DeadLetterRoutes::parse([routes.to_string().as_str()]).unwrap(),
                 invoker: None,
-                job_functions: JobFunctions::parse(r#"{"mgm_set_promoters":"f"}"#).unwrap(),
+                job_functions: JobFunctions::parse([r#"{"mgm_set_promoters":"f"}"#]).unwrap(),
                 clock: now,
             };
             let scene = Self {
