@@ -164,7 +164,13 @@ fn routes(document: &Value) -> Vec<(String, String, Vec<String>)> {
 #[tokio::test]
 async fn every_route_asks_for_its_own_scope_and_unknown_routes_are_not_there() {
     let bundle = Bundle::start(false).await;
-    let all = ["customer", "mgm:admin", "vouchers:service", "outro"];
+    let all = [
+        "customer",
+        "mgm:admin",
+        "vouchers:service",
+        "televendas",
+        "outro",
+    ];
     let tokens: Vec<String> = all.iter().map(|scope| bundle.token(scope, "ana")).collect();
     let (head, signature) = tokens[1].rsplit_once('.').unwrap();
     let turned: String = signature.chars().rev().collect();
@@ -254,11 +260,19 @@ async fn with_examples(bundle: &Bundle, admin: &str, customer: &mut String) -> V
         campaign.is_string() && voucher.is_string(),
         "{campaigns} {mine}"
     );
+    // The demonstration's promoters agreed to be called.
+    let agent = bundle.token("televendas", "agente-7");
+    let list = ("GET", "/televendas/contatos?regiao=MG");
+    let (_, contacts) = bundle.ask(list, Some(&agent), None).await;
+    let contact = &contacts["itens"][0]["id_contato"];
+    assert!(contact.is_string(), "{contacts}");
     let mut document = document();
     for (parameter, example) in [
         ("CampaignPath", campaign),
         ("ReferralPath", &referral["id_indicacao"]),
         ("VoucherPath", voucher),
+        ("ContactPath", contact),
+        ("Region", &json!("MG")),
     ] {
         document["components"]["parameters"][parameter]["example"] = example.clone();
     }
@@ -323,11 +337,13 @@ async fn the_api_keeps_what_its_document_says() {
     std::fs::write(&file, document.to_string()).expect("writes");
     let customer = bundle.token("customer", &customer);
     let service = bundle.token("vouchers:service", "loja");
+    let agent = bundle.token("televendas", "agente-8");
     let mut wrong = Vec::new();
     for whom in [
         (admin.as_str(), "^/mgm/(campaigns|referrals)"),
         (&customer, "^/(mgm/links|vouchers/me|r/|docs|openapi)"),
         (&service, r"^/vouchers/\{"),
+        (&agent, "^/televendas"),
     ] {
         wrong.extend(schemathesis(&program, &bundle, &file, whom).err());
     }

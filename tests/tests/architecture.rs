@@ -13,8 +13,8 @@ use std::process::Command;
 use sam_template::{Rule, Template};
 use serde_json::Value;
 
-/// What each crate of `shared/` may know; a function may know all of them but the tools.
-const SHARED: [(&str, &[&str]); 11] = [
+/// What each crate of `shared/` may know; a function or service may know all of them but the tools.
+const SHARED: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("contracts", &["domain"]),
     ("files", &[]),
@@ -32,6 +32,22 @@ const SHARED: [(&str, &[&str]); 11] = [
             "invocations",
             "lambda-kit",
             "queues",
+            "secrets",
+            "sql-store",
+        ],
+    ),
+    (
+        "consumer",
+        &["contracts", "domain", "lambda-kit", "sql-store"],
+    ),
+    (
+        "kafka-consumer",
+        &[
+            "cold-start",
+            "consumer",
+            "contracts",
+            "domain",
+            "lambda-kit",
             "secrets",
             "sql-store",
         ],
@@ -56,7 +72,7 @@ const NOT_IN_DOMAIN: [&str; 9] = [
     "async fn",
 ];
 /// Of what is deployed, who may link what is heavy or speaks to one outside system.
-const LINKED_BY: [(&str, &[&str]); 9] = [
+const LINKED_BY: [(&str, &[&str]); 10] = [
     (
         "aws-config",
         &["cold-start", "files", "invocations", "queues", "secrets"],
@@ -69,9 +85,11 @@ const LINKED_BY: [(&str, &[&str]); 9] = [
         "sea-orm",
         &["feira-local", "queues", "sql-store", "testkit"],
     ),
-    ("axum", &[]),
+    ("axum", &["kafka-consumer"]),
     ("parquet", &[]),
-    ("rdkafka", &[]),
+    ("rdkafka", &["kafka-consumer"]),
+    // No function carries librdkafka and its OpenSSL: Lambda reads Kafka for them.
+    ("kafka-consumer", &["telesales-consumer"]),
 ];
 /// Functions whose cold start must stay near a bare one: neither SQL nor an AWS client in them.
 const LIGHT: [&str; 2] = ["api-docs", "authorize"];
@@ -92,11 +110,16 @@ struct Package {
 impl Package {
     fn is_deployed(&self) -> bool {
         let is_shared = self.folder.starts_with("shared/");
-        self.is_function() || is_shared && !TOOLS.contains(&self.name.as_str())
+        self.is_function() || self.is_service() || is_shared && !TOOLS.contains(&self.name.as_str())
     }
 
     fn is_function(&self) -> bool {
         self.folder.starts_with("functions/")
+    }
+
+    /// A process of its own, for ECS or Kubernetes.
+    fn is_service(&self) -> bool {
+        self.folder.starts_with("services/")
     }
 }
 
@@ -220,7 +243,7 @@ fn arrows_point_down() {
     let functions: BTreeSet<&str> = workspace
         .packages
         .iter()
-        .filter(|package| package.is_function())
+        .filter(|package| package.is_function() || package.is_service())
         .map(|package| package.name.as_str())
         .collect();
     let mut wrong = Vec::new();
@@ -239,7 +262,7 @@ fn arrows_point_down() {
             };
             let up = known.iter().filter(|name| !allowed.contains(name));
             wrong.extend(up.map(|name| format!("{} → {name}", package.name)));
-        } else if package.is_function() {
+        } else if package.is_function() || package.is_service() {
             let up = known
                 .iter()
                 .filter(|name| functions.contains(*name) || TOOLS.contains(name));
@@ -359,7 +382,15 @@ fn functions_crates_events_and_template_name_each_other() {
 #[test]
 fn files_stay_short_and_their_names_say_something() {
     let mut wrong = Vec::new();
-    for folder in ["bench", "functions", "local", "shared", "tests", "xtask"] {
+    for folder in [
+        "bench",
+        "functions",
+        "local",
+        "services",
+        "shared",
+        "tests",
+        "xtask",
+    ] {
         for path in sources(folder) {
             let lines = std::fs::read_to_string(&path).unwrap().lines().count();
             let name = path.strip_prefix(root()).unwrap().display().to_string();

@@ -130,8 +130,10 @@ fn the_sample_gives_the_right_figures_and_the_same_ones_again() {
     let other = another_data_set(folder.path());
     assert_eq!(demonstration(&state, &other), right_figures(&other));
     assert_eq!(demonstration(&state, Path::new(SAMPLE)), right);
-    let values = personal_values(&lines(Path::new(SAMPLE), "clientes.ndjson"));
-    search_files(&values, &state, &["banco1.sqlite", "kafka.sqlite"]);
+    let customers = lines(Path::new(SAMPLE), "clientes.ndjson");
+    let may_hold = ["banco1.sqlite", "banco2.sqlite", "kafka.sqlite"];
+    search_files(&personal_values(&customers), &state, &may_hold);
+    search_database_2(&customers, &state);
 }
 
 /// The sample's first twenty customers under names and orders of their own.
@@ -394,19 +396,22 @@ async fn no_personal_value_leaves_database_and_topic() {
         })
         .expect("the figures");
     assert_eq!(
-        figures["fila_morta"], 5,
-        "one record and two messages in each queue"
+        figures["fila_morta"], 6,
+        "a record of both its readers, and two messages in each queue"
     );
 
     let values = personal_values(&customers);
     search(&values, "the output", outputs.as_bytes());
     // A message that was handled may leave its bytes in the queue file's free pages, and these were
     // sent with what no message may hold: here the messages that are left count.
-    search_files(
-        &values,
-        &state,
-        &["banco1.sqlite", "kafka.sqlite", "filas.sqlite"],
-    );
+    let may_hold = [
+        "banco1.sqlite",
+        "banco2.sqlite",
+        "kafka.sqlite",
+        "filas.sqlite",
+    ];
+    search_files(&values, &state, &may_hold);
+    search_database_2(&customers, &state);
     let queues = EmbeddedQueues::open(&state.join("filas.sqlite"))
         .await
         .expect("a file");
@@ -432,6 +437,31 @@ fn search(values: &[String], place: &str, content: &[u8]) {
             .any(|window| window == value.as_bytes());
         assert!(!found, "{place} holds a personal value");
     }
+}
+
+/// Database 2 holds names and phones of promoters, who agreed to be called, and of nobody anything
+/// else, in any byte of its files.
+fn search_database_2(customers: &[Value], state: &Path) {
+    let agreed = customers.iter().step_by(10);
+    let known: Vec<&str> = agreed
+        .flat_map(|customer| [&customer["nome"], &customer["telefone"]])
+        .map(|value| value.as_str().expect("a text"))
+        .collect();
+    let mut values = personal_values(customers);
+    values.retain(|value| !known.iter().any(|known| known.contains(value)));
+    let mut all = Vec::new();
+    for path in files_below(state) {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        if name.starts_with("banco2.sqlite") {
+            all.extend(std::fs::read(&path).expect("a file"));
+        }
+    }
+    search(&values, "database 2", &all);
+    let holds = |value: &str| {
+        all.windows(value.len())
+            .any(|window| window == value.as_bytes())
+    };
+    assert!(known.iter().all(|value| holds(value)), "nobody is there");
 }
 
 /// Searches every file of the state folder but those that begin with one of `may_hold`.

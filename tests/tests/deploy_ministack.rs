@@ -14,10 +14,12 @@ use domain::time::UtcMillis;
 use sam_template::Template;
 use serde_json::{Value, json};
 use sql_store::Store;
+use sql_store::migrate::{TELESALES, migrate_by};
 use testkit::{HttpCall, MariaDb, Ministack, Packaged, Stack};
 
 const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
 const SECRET: &str = "feira-app";
+const TELESALES_SECRET: &str = "feira-televendas";
 /// 32 bytes in base64; not a secret.
 const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 const PROMOTER: &str = "cliente-promotora";
@@ -34,13 +36,15 @@ fn functions(template: &Template) -> Vec<Packaged> {
         .collect()
 }
 
-async fn deploy<'a>(ministack: &'a Ministack, template: &Template) -> Stack<'a> {
+/// `telesales` is the secret of database 2; empty for a stack without it.
+async fn deploy<'a>(ministack: &'a Ministack, template: &Template, telesales: &str) -> Stack<'a> {
     let text = std::fs::read_to_string(TEMPLATE).unwrap();
     let parameters = [
         ("Architecture", "x86_64"),
         ("AppSecretArn", SECRET),
         ("Environment", "development"),
         ("SchedulesState", "DISABLED"),
+        ("TelesalesSecretArn", telesales),
     ];
     ministack
         .deploy("feira", &text, &functions(template), &parameters)
@@ -53,7 +57,7 @@ async fn template_deploys_with_every_function_and_queue() {
         return;
     };
     let template = Template::read(Path::new(TEMPLATE)).unwrap();
-    let stack = deploy(&ministack, &template).await;
+    let stack = deploy(&ministack, &template, TELESALES_SECRET).await;
     for function in &template.functions {
         let name = stack.physical_id(&function.logical_id).await;
         assert!(name.contains(&function.logical_id), "{name}");
@@ -86,7 +90,7 @@ async fn completed_trip_sent_to_sqs_becomes_one_voucher_row() {
     });
     ministack.create_secret(SECRET, &secret).await;
     let template = Template::read(Path::new(TEMPLATE)).unwrap();
-    let stack = deploy(&ministack, &template).await;
+    let stack = deploy(&ministack, &template, "").await;
     let bundle = Bundle {
         ministack: &ministack,
         stack,
@@ -126,6 +130,63 @@ async fn completed_trip_sent_to_sqs_becomes_one_voucher_row() {
         let url = bundle.stack.physical_id(dead_letters).await;
         assert_eq!(ministack.message_count(&url).await, 0, "{dead_letters}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_become_contacts_with_the_telesales_secret_alone() {
+    let Some(ministack) = testkit::ministack().await else {
+        return;
+    };
+    let Some(database) = testkit::mariadb().await else {
+        return;
+    };
+    let store = Store::open(database.url()).await.unwrap();
+    migrate_by(&store, &TELESALES, UtcMillis::new(0).unwrap())
+        .await
+        .unwrap();
+    // There is no app secret: a function that asked for it would not start.
+    let secret = json!({
+        "TELESALES_DATABASE_URL_DEV": format!("{}?ssl-mode=DISABLED", database.url()),
+        "TELESALES_PSEUDONYM_KEY": KEY,
+        "TELESALES_DEAD_LETTER_KEY": KEY,
+    });
+    ministack.create_secret(TELESALES_SECRET, &secret).await;
+    let template = Template::read(Path::new(TEMPLATE)).unwrap();
+    let stack = deploy(&ministack, &template, TELESALES_SECRET).await;
+    let bundle = Bundle {
+        ministack: &ministack,
+        stack,
+        database,
+    };
+
+    let good = kafka_record(0, FRIEND, "111.444.777-35", "+5521987654321", false);
+    let mut bad = kafka_record(1, PROMOTER, "529.982.247-25", "+5511987654321", true);
+    bad["value"] = json!(BASE64.encode("{"));
+    let event = json!({
+        "eventSource": "aws:kafka",
+        "bootstrapServers": "b-1.example.com:9098",
+        "records": {"clientes-0": [good, bad]},
+    });
+    bundle.invoke("ProjectCustomerFunction", &event).await;
+    let contacts = "SELECT COUNT(*) FROM contacts WHERE deleted = 0";
+    assert_eq!(bundle.database.count(contacts).await, 1);
+    let letters = bundle.stack.physical_id("TelesalesDeadLetters").await;
+    assert_eq!(ministack.message_count(&letters).await, 1);
+
+    let mut list = HttpCall::of("GET /televendas/contatos")
+        .token_of("agente-7", "televendas")
+        .event();
+    list["queryStringParameters"] = json!({"regiao": "SP"});
+    let page = bundle.invoke("ListContactsFunction", &list).await;
+    let page: Value = serde_json::from_str(page["body"].as_str().unwrap()).unwrap();
+    assert_eq!(page["itens"][0]["telefone"], "+5521987654321", "{page}");
+    let expired = json!({"horario": "2026-11-20T05:00:00Z"});
+    let report = bundle.invoke("ExpireContactsFunction", &expired).await;
+    assert_eq!(report["situacao"], "feito");
+    let name = bundle.stack.physical_id("ReconcileCustomersFunction").await;
+    let refused = ministack.invoke(&name, &expired).await;
+    let refused = format!("{refused:?}");
+    assert!(refused.contains("origem_nao_configurada"), "{refused}");
 }
 
 const VOUCHER: &str = "SELECT COUNT(*) FROM vouchers WHERE kind = 'voucher_promotor' AND owner_id = 'cliente-promotora'";
@@ -251,7 +312,7 @@ fn kafka_record(offset: u64, id: &str, cpf: &str, phone: &str, consents: bool) -
         "email": format!("{id}@example.com"),
         "telefone": phone,
         "regiao": "SP",
-        "consentimentos": {"mgm": consents},
+        "consentimentos": {"mgm": consents, "televendas": true},
     });
     json!({
         "topic": "clientes",

@@ -69,6 +69,7 @@ pub(crate) async fn start(docker: &OsStr, no_package: Failure, folder: &Path) ->
     Ok(Part::Took {
         version: format!("{version} in Docker"),
         url: format!("mysql://root@127.0.0.1:{port}"),
+        more: Vec::new(),
         _server: Some(Box::new(Server {
             container: Some(container),
             running,

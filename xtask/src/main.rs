@@ -9,6 +9,7 @@ mod check;
 mod container;
 mod coverage;
 mod failure;
+mod kafka;
 mod mariadb;
 mod ministack;
 mod parts;
@@ -37,7 +38,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs every test, with a real MariaDB and AWS stand-in where they can be had
+    /// Runs every test, with a real MariaDB, Kafka and AWS stand-in where they can be had
     Test(test::Options),
     /// Starts the real parts of the tests and keeps them until Ctrl-C
     Services,

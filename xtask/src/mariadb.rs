@@ -72,6 +72,7 @@ pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
     Ok(Part::Took {
         version: short_version(&version),
         url: format!("mysql://root@127.0.0.1:{port}"),
+        more: Vec::new(),
         _server: Some(Box::new(Server {
             container: None,
             running,

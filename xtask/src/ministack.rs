@@ -54,6 +54,7 @@ pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
     Ok(Part::Took {
         version,
         url: format!("http://127.0.0.1:{port}"),
+        more: Vec::new(),
         _server: Some(Box::new(Server {
             container: None,
             running,

@@ -9,7 +9,7 @@ use crate::container::Container;
 use crate::failure::{Failure, Outcome};
 use crate::process::Running;
 use crate::tools::SCHEMATHESIS;
-use crate::{mariadb, ministack};
+use crate::{kafka, mariadb, ministack};
 
 /// A server that ends with the run, and then the folder of its data where that is elsewhere.
 pub(crate) struct Server {
@@ -30,10 +30,27 @@ pub(crate) enum Part {
     Took {
         version: String,
         url: String,
+        /// What tests read besides: variables and their values.
+        more: Vec<(&'static str, String)>,
         _server: Option<Box<Server>>,
     },
     /// It could not be had; the reason is a sentence.
     Missing { why: String },
+}
+
+impl Part {
+    /// The variables by which tests find it; none where it is missing.
+    pub(crate) fn variables(&self, kind: Kind) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Took { url, more, .. } => {
+                let more = more.iter().map(|(name, value)| (*name, value.as_str()));
+                std::iter::once((kind.variable(), url.as_str()))
+                    .chain(more)
+                    .collect()
+            }
+            Self::Missing { .. } => Vec::new(),
+        }
+    }
 }
 
 /// A program and no server: its "address" is where it lies.
@@ -43,6 +60,7 @@ async fn schemathesis() -> Outcome<Part> {
     Ok(Part::Took {
         version: versions.collect(),
         url: bin.join("schemathesis").display().to_string(),
+        more: Vec::new(),
         _server: None,
     })
 }
@@ -51,17 +69,24 @@ async fn schemathesis() -> Outcome<Part> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     MariaDb,
+    Kafka,
     Ministack,
     Schemathesis,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::MariaDb, Self::Ministack, Self::Schemathesis];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::MariaDb,
+        Self::Kafka,
+        Self::Ministack,
+        Self::Schemathesis,
+    ];
 
     /// As testkit writes it into the parts file.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::MariaDb => "MariaDB",
+            Self::Kafka => "Kafka",
             Self::Ministack => "ministack",
             Self::Schemathesis => "schemathesis",
         }
@@ -70,6 +95,7 @@ impl Kind {
     pub(crate) fn variable(self) -> &'static str {
         match self {
             Self::MariaDb => "FEIRA_MARIADB_URL",
+            Self::Kafka => "FEIRA_KAFKA_BROKERS",
             Self::Ministack => "FEIRA_MINISTACK_URL",
             Self::Schemathesis => "FEIRA_SCHEMATHESIS",
         }
@@ -82,6 +108,7 @@ impl Kind {
             return Part::Took {
                 version,
                 url,
+                more: Vec::new(),
                 _server: None,
             };
         }
@@ -99,6 +126,7 @@ impl Kind {
         })?;
         match self {
             Self::MariaDb => mariadb::start(folder).await,
+            Self::Kafka => kafka::start(folder).await,
             Self::Ministack => ministack::start(folder).await,
             Self::Schemathesis => schemathesis().await,
         }

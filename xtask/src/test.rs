@@ -12,11 +12,11 @@ use crate::terminal::{cargo, seconds, step};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Fail where a real part (MariaDB, ministack) cannot be had or no test met it
+    /// Fail where a real part (MariaDB, Kafka, ministack) cannot be had or no test met it
     #[arg(long)]
     require_services: bool,
-    /// Install and start nothing: embedded parts only, besides those given by FEIRA_MARIADB_URL
-    /// and FEIRA_MINISTACK_URL
+    /// Install and start nothing: embedded parts only, besides those given by FEIRA_MARIADB_URL,
+    /// FEIRA_KAFKA_BROKERS and FEIRA_MINISTACK_URL
     #[arg(long, conflicts_with = "require_services")]
     embedded: bool,
     /// End the tests after this long
@@ -54,9 +54,7 @@ pub(crate) async fn run(options: Options) -> Outcome {
     test.env("FEIRA_PARTS_FILE", &parts_file)
         .env("FEIRA_BINARIES_BUILT", "1");
     for (kind, part) in &parts {
-        if let Part::Took { url, .. } = part {
-            test.env(kind.variable(), url);
-        }
+        test.envs(part.variables(*kind));
     }
     let started = Instant::now();
     let mut counts = Counts::default();
@@ -91,8 +89,8 @@ pub(crate) async fn run_services() -> Outcome {
     let parts = obtain_parts(&options, folder.path()).await;
     println!("\nin another terminal, for cargo test:");
     for (kind, part) in &parts {
-        if let Part::Took { url, .. } = part {
-            println!("  export {}={url}", kind.variable());
+        for (name, value) in part.variables(*kind) {
+            println!("  export {name}={value}");
         }
     }
     println!("Ctrl-C ends them and deletes what they held");

@@ -247,12 +247,14 @@ impl Process {
         });
         let failed = |sentence: &str| InvocationFailed::new(sentence);
         let handler = RunCommand {
+            telesales: None,
             store: self.store.clone(),
             queues: Queues::Embedded(self.queues.clone()),
             seal_key: shop_seal_key(),
-            dead_letter_routes: DeadLetterRoutes::parse(&routes.to_string()).map_err(failed)?,
+            dead_letter_routes: DeadLetterRoutes::parse([routes.to_string().as_str()])
+                .map_err(failed)?,
             invoker: None,
-            job_functions: JobFunctions::parse("{}").map_err(failed)?,
+            job_functions: JobFunctions::parse(["{}"]).map_err(failed)?,
             clock: now,
         };
         let payload = json!({"comando": "reenviar", "fila": letters});

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::fields_of_campaigns;
 use crate::shop::{Call, SECRET, Shop};
+use crate::telesales;
 
 /// The routes that refuse nothing: a wrong link leads to the shop without telling.
 const NEVER_REFUSE: [&str; 2] = ["GET /r/{code}", "HEAD /r/{code}"];
@@ -313,8 +314,10 @@ async fn every_wrong_field_gets_a_problem_that_names_it_and_nothing_is_written()
         let mut cases = fields_of_campaigns::cases(&shop);
         cases.extend(of_links());
         cases.extend(of_vouchers(&shop));
+        let elsewhere = telesales::cases();
         let tried: BTreeSet<(String, String)> = cases
             .iter()
+            .chain(&elsewhere)
             .map(|case| {
                 let root = case.field.split('.').next().unwrap_or_default();
                 (case.call.route.clone(), root.to_owned())

@@ -15,3 +15,4 @@ mod messages;
 mod sealed;
 mod shop;
 mod start;
+mod telesales;

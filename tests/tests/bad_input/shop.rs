@@ -76,6 +76,14 @@ impl Call {
         )
     }
 
+    /// As an agent of telesales.
+    pub fn agent(route: &str) -> Self {
+        Self::from(
+            route,
+            HttpCall::of(route).token_of("agente-7", "televendas"),
+        )
+    }
+
     fn from(route: &str, call: HttpCall) -> Self {
         Self {
             route: route.to_owned(),
@@ -128,6 +136,20 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What a function handed to API Gateway.
+    pub fn of(answer: &Value) -> Self {
+        let cookies = answer["cookies"].as_array().cloned().unwrap_or_default();
+        Self {
+            status: answer["statusCode"].as_i64().unwrap(),
+            body: answer["body"].as_str().unwrap_or_default().to_owned(),
+            headers: answer["headers"].clone(),
+            cookies: cookies
+                .iter()
+                .map(|c| c.as_str().unwrap().to_owned())
+                .collect(),
+        }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
@@ -277,16 +299,7 @@ impl Shop {
             Some("vouchers") => http::answer(&self.vouchers, event, &invocation).await,
             _ => panic!("no function for {path}"),
         };
-        let cookies = answer["cookies"].as_array().cloned().unwrap_or_default();
-        Answer {
-            status: answer["statusCode"].as_i64().unwrap(),
-            body: answer["body"].as_str().unwrap_or_default().to_owned(),
-            headers: answer["headers"].clone(),
-            cookies: cookies
-                .iter()
-                .map(|c| c.as_str().unwrap().to_owned())
-                .collect(),
-        }
+        Answer::of(&answer)
     }
 
     /// Every row of every table.

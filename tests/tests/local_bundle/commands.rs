@@ -207,7 +207,9 @@ fn what_is_broken_is_named_with_exit_code_2() {
     assert!(!sentence.contains("geheim"), "{sentence}");
     std::fs::remove_file(stage.project().join(".env")).expect("removes");
 
+    // A log that an earlier command left behind would make a database of any file.
     let state = stage.state();
+    let _ = std::fs::remove_dir_all(&state);
     std::fs::create_dir_all(&state).expect("a folder");
     std::fs::write(
         state.join("filas.sqlite"),

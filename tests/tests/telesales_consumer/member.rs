@@ -1,0 +1,183 @@
+//! telesales-consumer as a process: started, killed, asked to end, asked for its health.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use domain::{pseudonym::PseudonymKey, time::UtcMillis};
+use lambda_kit::SealKey;
+use sql_store::{Store, migrate::TELESALES, migrate::migrate_by};
+use tempfile::TempDir;
+use testkit::TestDatabase;
+
+use crate::topic::Topic;
+
+const PSEUDONYM_KEY: [u8; 32] = [3; 32];
+const DEAD_LETTER_KEY: [u8; 32] = [5; 32];
+const STOP_LIMIT: Duration = Duration::from_secs(25);
+/// Processes that die are found dead after so long: what is killed leaves its partitions behind.
+const SESSION_MS: &str = "1500";
+
+pub fn pseudonyms() -> PseudonymKey {
+    PseudonymKey::new(&PSEUDONYM_KEY).unwrap()
+}
+
+pub fn seal_key() -> SealKey {
+    SealKey::new(&DEAD_LETTER_KEY).unwrap()
+}
+
+/// What the members of a group share: topic, database 2, and a folder for what they write.
+pub struct Scene {
+    pub topic: Topic,
+    pub database: TestDatabase,
+    pub logs: TempDir,
+}
+
+impl Scene {
+    pub async fn new(topic: Topic, database: TestDatabase) -> Self {
+        let scene = Self::without_tables(topic, database);
+        scene.migrate().await;
+        scene
+    }
+
+    pub fn without_tables(topic: Topic, database: TestDatabase) -> Self {
+        Self {
+            topic,
+            database,
+            logs: TempDir::new().unwrap(),
+        }
+    }
+
+    pub async fn migrate(&self) {
+        let store = Store::open(self.database.url()).await.unwrap();
+        let now = UtcMillis::new(0).unwrap();
+        migrate_by(&store, &TELESALES, now).await.unwrap();
+    }
+
+    /// Starts a member; one with a `name` gets its partitions back when it is started again.
+    pub fn member(&self, name: Option<&str>) -> Member {
+        let health = free_port();
+        let number = fs::read_dir(self.logs.path()).unwrap().count();
+        let log = self.logs.path().join(format!("{number:03}.log"));
+        let file = File::create(&log).unwrap();
+        // Settings are written as SQLAlchemy reads them: four slashes before a whole path.
+        let url = self.database.url().replace("sqlite:///", "sqlite:////");
+        let program = testkit::function_binaries().join("telesales-consumer");
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("KAFKA_BROKERS", &self.topic.brokers)
+            .env("KAFKA_TOPIC", &self.topic.name)
+            .env("KAFKA_GROUP", &self.topic.group)
+            .env("KAFKA_SESSION_TIMEOUT_MS", SESSION_MS)
+            .env("TELESALES_DATABASE_URL", url)
+            .env("TELESALES_PSEUDONYM_KEY", STANDARD.encode(PSEUDONYM_KEY))
+            .env(
+                "TELESALES_DEAD_LETTER_KEY",
+                STANDARD.encode(DEAD_LETTER_KEY),
+            )
+            .env("HEALTH_ADDRESS", format!("127.0.0.1:{health}"))
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file);
+        if let Some(name) = name {
+            command.env("KAFKA_INSTANCE_ID", name);
+        }
+        Member {
+            child: command.spawn().unwrap(),
+            health: format!("http://127.0.0.1:{health}/health"),
+            log,
+        }
+    }
+
+    /// Everything that members wrote: logs and metrics.
+    pub fn written(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        files(self.logs.path())
+    }
+}
+
+/// Every file of a folder.
+pub fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.is_file());
+    paths
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
+}
+
+/// A running member; killed with the value.
+pub struct Member {
+    child: Child,
+    health: String,
+    log: PathBuf,
+}
+
+impl Member {
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the end.
+    pub fn terminate(mut self) -> ExitStatus {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(asked.success(), "it had ended: {}", self.told());
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < STOP_LIMIT, "no end: {}", self.told());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn told(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// How many records it has applied, by its health endpoint, which must say that it is well.
+    pub async fn applied(&self) -> u64 {
+        let answer = reqwest::get(&self.health).await.unwrap();
+        assert_eq!(answer.status(), 200, "{}", self.told());
+        let body: serde_json::Value = answer.json().await.unwrap();
+        body["registros"].as_u64().unwrap()
+    }
+
+    /// Waits until it has applied something.
+    pub async fn until_it_works(&self, limit: Duration) {
+        let works = self.works_within(limit).await;
+        assert!(works, "nothing applied: {}", self.told());
+    }
+
+    /// Whether it has applied something within this time.
+    pub async fn works_within(&self, limit: Duration) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < limit {
+            let is_up = reqwest::get(&self.health).await.is_ok();
+            if is_up && self.applied().await > 0 {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // Where it has ended already there is nothing to kill.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
