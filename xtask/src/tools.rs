@@ -21,13 +21,13 @@ pub(crate) struct PythonTools {
     pub(crate) packages: &'static [(&'static str, &'static str)],
 }
 
-/// The AWS stand-in of the tests. <https://pypi.org/project/ministack/>
+/// The AWS stand-in of the tests.
 pub(crate) const MINISTACK: PythonTools = PythonTools {
     folder: "ministack",
     packages: &[("ministack[full]", "1.5.33")],
 };
 
-/// What tries the HTTP API against its OpenAPI document. <https://pypi.org/project/schemathesis/>
+/// What tries the HTTP API against its OpenAPI document.
 pub(crate) const SCHEMATHESIS: PythonTools = PythonTools {
     folder: "schemathesis",
     packages: &[("schemathesis", "4.32.5")],
