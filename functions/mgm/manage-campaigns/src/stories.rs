@@ -77,7 +77,11 @@ pub async fn referral_trace(store: &Store, request: &Request) -> Result<Response
             .push(FieldError::new("id", "must be the id of a referral"));
         problem
     })?;
-    Ok(Response::json(200, &trace_body(&story, request.now)))
+    let why_no_voucher = story
+        .referral
+        .why_no_voucher(request.now)
+        .map_err(|error| cold_start::store_problem(&error))?;
+    Ok(Response::json(200, &trace_body(&story, why_no_voucher)))
 }
 
 fn parameter<T>(
@@ -89,11 +93,11 @@ fn parameter<T>(
     parsed.map_err(|invalid| Problem::field(name, invalid.rule))
 }
 
-fn trace_body(story: &Trace, now: UtcMillis) -> TraceBody {
+fn trace_body(story: &Trace, why_no_voucher: Option<&'static str>) -> TraceBody {
     TraceBody {
         indicacao: referral_body(&story.referral),
         passos: steps(story),
-        sem_voucher_porque: story.referral.why_no_voucher(now),
+        sem_voucher_porque: why_no_voucher,
         vouchers: story.vouchers.iter().map(voucher_body).collect(),
         auditoria: story.audit.iter().map(audit_body).collect(),
     }

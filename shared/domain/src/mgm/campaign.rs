@@ -1,5 +1,6 @@
 //! A referral campaign: its terms, its status and its budget.
 
+use super::click::ClickKind;
 pub use super::shop_url::{Loopback, ShopUrl};
 pub use super::terms::{CouponMoment, Discount, Field, Proposal, Terms, Violation};
 use crate::Invalid;
@@ -202,6 +203,20 @@ impl Campaign {
             return Err(Closed::OutsideDates);
         }
         Ok(())
+    }
+
+    /// Whether a promoter may still get a link: also before it begins.
+    #[must_use]
+    pub fn gives_links_at(&self, time: UtcMillis) -> bool {
+        self.status == CampaignStatus::Active && time < self.terms.ends()
+    }
+
+    /// Whether who opens a link so gets the friend's coupon at once.
+    #[must_use]
+    pub fn gives_coupon_on(&self, click: ClickKind, time: UtcMillis) -> bool {
+        self.terms.coupon_moment() == CouponMoment::Arrival
+            && click == ClickKind::Person
+            && self.accepts_at(time).is_ok()
     }
 
     /// Its id.

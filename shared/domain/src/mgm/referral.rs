@@ -43,6 +43,15 @@ pub enum VoidReason {
 #[error("a referral that is {} can't take this step", .0.as_str())]
 pub struct WrongStep(pub ReferralStatus);
 
+/// What a completed trip brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterTrip {
+    /// The promoter's voucher, now.
+    Reward,
+    /// The pending period begins.
+    Wait,
+}
+
 impl ReferralStatus {
     /// From the stored word.
     ///
@@ -65,6 +74,35 @@ impl ReferralStatus {
             Self::Completed => "concluida",
             Self::Rewarded => "premiada",
             Self::Void => "anulada",
+        }
+    }
+
+    /// What becomes of a referral whose trip is over and whose reward is due at `due`; nothing where
+    /// it was so before.
+    #[must_use]
+    pub fn after_trip(self, due: UtcMillis, now: UtcMillis) -> Option<AfterTrip> {
+        match self {
+            Self::Accepted | Self::Completed if due <= now => Some(AfterTrip::Reward),
+            Self::Accepted => Some(AfterTrip::Wait),
+            Self::Completed | Self::Rewarded | Self::Void => None,
+        }
+    }
+
+    /// Why the promoter has no voucher at `now`; nothing when there is one. `completed` and `due`
+    /// tell when the trip was over and when the reward is due.
+    #[must_use]
+    pub fn why_no_voucher(
+        self,
+        completed: Option<UtcMillis>,
+        due: Option<UtcMillis>,
+        now: UtcMillis,
+    ) -> Option<&'static str> {
+        match self {
+            Self::Rewarded => None,
+            Self::Void => Some("anulada"),
+            _ if completed.is_none() => Some("viagem_nao_concluida"),
+            _ if due.is_some_and(|due| due > now) => Some("em_carencia"),
+            _ => Some("aguarda_emissao"),
         }
     }
 

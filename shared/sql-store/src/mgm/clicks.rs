@@ -2,7 +2,7 @@
 
 use domain::code::{ReferralCode, VoucherCode};
 use domain::mgm::attribution::Visitor;
-use domain::mgm::campaign::{Campaign, CouponMoment};
+use domain::mgm::campaign::Campaign;
 use domain::mgm::click::{ClickKind, SAME_VISIT_MS};
 use domain::mgm::voucher;
 use domain::money::Centavos;
@@ -134,13 +134,10 @@ async fn arrival_coupon(
     click: &Click,
     now: UtcMillis,
 ) -> Result<Option<VoucherCode>, StoreError> {
-    let terms = campaign.terms();
-    let gives = terms.coupon_moment() == CouponMoment::Arrival
-        && click.kind == ClickKind::Person
-        && campaign.accepts_at(now).is_ok();
-    if !gives {
+    if !campaign.gives_coupon_on(click.kind, now) {
         return Ok(None);
     }
+    let terms = campaign.terms();
     let coupon = NewVoucher {
         kind: voucher::Kind::FriendCoupon,
         campaign: campaign.id().clone(),

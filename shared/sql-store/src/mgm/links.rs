@@ -1,7 +1,6 @@
 //! The one link of a promoter in a campaign.
 
 use domain::identity::{CampaignId, CustomerId};
-use domain::mgm::campaign::CampaignStatus;
 use domain::mgm::promoter::{NotEligible, Promoter};
 use domain::time::UtcMillis;
 use sea_orm::FromQueryResult;
@@ -84,7 +83,7 @@ async fn create_once(
             }
             let found = campaigns::load(tx, campaign).await?;
             let found = found.ok_or(CreateLinkError::UnknownCampaign)?;
-            if found.status() != CampaignStatus::Active || now >= found.terms().ends() {
+            if !found.gives_links_at(now) {
                 return Err(CreateLinkError::CampaignClosed);
             }
             promoters::standing(tx, customer, now)

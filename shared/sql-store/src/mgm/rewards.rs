@@ -7,7 +7,7 @@ use domain::{
     mgm::{
         audit::{self, Change, Details, Entity, Entry, Event},
         campaign::{Discount, Terms},
-        referral::ReferralStatus,
+        referral::AfterTrip,
         voucher::Kind,
     },
     time::UtcMillis,
@@ -79,10 +79,10 @@ pub(super) async fn settle(
             terms,
             referral,
         };
-        match over.due <= now {
-            true => due.push(over),
-            false if over.referral.status == ReferralStatus::Accepted => waiting.push(over),
-            false => {}
+        match over.referral.status.after_trip(over.due, now) {
+            Some(AfterTrip::Reward) => due.push(over),
+            Some(AfterTrip::Wait) => waiting.push(over),
+            None => {}
         }
     }
     reward(tx, &due, now).await?;

@@ -2,6 +2,7 @@
 
 use domain::{
     identity::{CampaignId, CustomerId, OrderId, ReferralId},
+    mgm::referral::ReferralStatus,
     time::UtcMillis,
 };
 use sea_orm::FromQueryResult;
@@ -201,14 +202,13 @@ async fn audit_of(tx: &Tx, id: &ReferralId) -> Result<Vec<AuditRow>, StoreError>
 
 impl ReferralRow {
     /// Why the promoter has no voucher for this referral at `now`; none when there is one.
-    #[must_use]
-    pub fn why_no_voucher(&self, now: UtcMillis) -> Option<&'static str> {
-        match self.status.as_str() {
-            "premiada" => None,
-            "anulada" => Some("anulada"),
-            _ if self.completed_ms.is_none() => Some("viagem_nao_concluida"),
-            _ if self.reward_due_ms.is_some_and(|due| due > now.get()) => Some("em_carencia"),
-            _ => Some("aguarda_emissao"),
-        }
+    ///
+    /// # Errors
+    /// When the row holds what we never store.
+    pub fn why_no_voucher(&self, now: UtcMillis) -> Result<Option<&'static str>, StoreError> {
+        let time = |millis: Option<i64>| millis.map(UtcMillis::new).transpose();
+        let (completed, due) = (time(self.completed_ms)?, time(self.reward_due_ms)?);
+        let status = ReferralStatus::parse(&self.status)?;
+        Ok(status.why_no_voucher(completed, due, now))
     }
 }
