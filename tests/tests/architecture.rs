@@ -14,10 +14,11 @@ use sam_template::{Rule, Template};
 use serde_json::Value;
 
 /// What each crate of `shared/` may know; a function or service may know all of them but the tools.
-const SHARED: [(&str, &[&str]); 13] = [
+const SHARED: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("contracts", &["domain"]),
     ("files", &[]),
+    ("lake", &["domain", "files"]),
     ("invocations", &[]),
     ("queues", &[]),
     ("secrets", &[]),
@@ -86,7 +87,7 @@ const LINKED_BY: [(&str, &[&str]); 10] = [
         &["feira-local", "queues", "sql-store", "testkit"],
     ),
     ("axum", &["kafka-consumer"]),
-    ("parquet", &[]),
+    ("parquet", &["lake"]),
     ("rdkafka", &["kafka-consumer"]),
     // No function carries librdkafka and its OpenSSL: Lambda reads Kafka for them.
     ("kafka-consumer", &["telesales-consumer"]),

@@ -8,11 +8,13 @@ pub mod code;
 pub mod customers;
 pub mod identity;
 pub mod jobs;
+pub mod lake;
 pub mod mgm;
 pub mod money;
 pub mod orders;
 pub mod personal;
 pub mod pseudonym;
+pub mod sales;
 pub mod telesales;
 pub mod time;
 
