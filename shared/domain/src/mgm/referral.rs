@@ -2,7 +2,7 @@
 
 use super::{
     attribution::Attribution,
-    campaign::{Campaign, Closed, CouponMoment, Terms},
+    campaign::{Campaign, Closed},
 };
 use crate::{
     Invalid,
@@ -310,6 +310,8 @@ pub struct PurchaseFacts {
     pub already_referred: bool,
     /// The friend has another purchase, paid, not void and approved earlier.
     pub bought_before: bool,
+    /// The friend owns a living coupon that was given on arrival: it holds its discount already.
+    pub has_coupon: bool,
     /// The promoter's referrals in the hour before the purchase, void ones included.
     pub in_last_hour: u32,
     /// The promoter's living referrals of the purchase's São Paulo month.
@@ -321,8 +323,8 @@ pub struct PurchaseFacts {
 /// What an accepted referral takes from the campaign's budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acceptance {
-    /// For the friend's discount; nothing where the coupon was given on arrival.
-    pub for_discount: Centavos,
+    /// For the discount of the friend's new coupon; nothing where the friend has one.
+    pub for_discount: Option<Centavos>,
     /// For the promoter's reward.
     pub for_reward: Centavos,
 }
@@ -334,6 +336,7 @@ impl Acceptance {
     /// When they are more than any budget.
     pub fn total(self) -> Result<Centavos, Refusal> {
         self.for_discount
+            .unwrap_or_default()
             .checked_add(self.for_reward)
             .ok_or(Refusal::BudgetSpent)
     }
@@ -383,7 +386,7 @@ pub fn judge_purchase(campaign: &Campaign, facts: &PurchaseFacts) -> Result<Acce
         return Err(*refusal);
     }
     let acceptance = Acceptance {
-        for_discount: discount_to_reserve(terms),
+        for_discount: (!facts.has_coupon).then(|| terms.discount().maximum()),
         for_reward: terms.reward(),
     };
     let spent = campaign.commitments();
@@ -395,14 +398,6 @@ pub fn judge_purchase(campaign: &Campaign, facts: &PurchaseFacts) -> Result<Acce
         return Err(Refusal::BudgetSpent);
     }
     Ok(acceptance)
-}
-
-/// A coupon given on arrival holds its own maximum from its first reservation on.
-const fn discount_to_reserve(terms: &Terms) -> Centavos {
-    match terms.coupon_moment() {
-        CouponMoment::Purchase => terms.discount().maximum(),
-        CouponMoment::Arrival => Centavos::ZERO,
-    }
 }
 
 #[cfg(test)]

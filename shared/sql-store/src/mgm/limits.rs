@@ -37,6 +37,11 @@ const FACTS: &str = "SELECT \
     (SELECT accepted FROM promoter_months \
      WHERE campaign_id = ? AND customer_id = ? AND month = ?) AS in_month";
 
+/// A friend's living coupon of a campaign, given on arrival and bound since.
+const ARRIVAL_COUPON: &str = "owner_id = ? AND campaign_id = ? AND kind = 'cupom_amigo' \
+    AND link_code IS NOT NULL AND (status IN ('emitido', 'reservado') \
+      OR (status = 'usado' AND used_after_void = 0))";
+
 /// Gathers what the purchase is judged on. The caller holds the promoter's row, so what is counted
 /// of the promoter stays so until the end of the transaction.
 pub(super) async fn gather(
@@ -79,10 +84,22 @@ pub(super) async fn gather(
         own_link: friend == promoter_id || counted.own_link > 0,
         already_referred: counted.already_referred > 0,
         bought_before: counted.bought_before > 0,
+        has_coupon: has_arrival_coupon(tx, order, promoter).await?,
         in_last_hour: count(counted.in_last_hour)?,
         in_month: count(counted.in_month.unwrap_or_default())?,
         in_all: count(promoter.accepted)?,
     })
+}
+
+/// Whether the friend owns a living coupon that was given on arrival.
+pub(super) async fn has_arrival_coupon(
+    tx: &Tx,
+    order: &Order,
+    promoter: &Promoter,
+) -> Result<bool, StoreError> {
+    let sql = format!("SELECT 1 AS found FROM vouchers WHERE {ARRIVAL_COUPON} LIMIT 1");
+    let keys = values![order.customer.as_str(), promoter.campaign_id.as_str()];
+    tx.exists(&sql, keys).await
 }
 
 fn count(number: i64) -> Result<u32, StoreError> {

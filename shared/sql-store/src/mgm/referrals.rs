@@ -6,7 +6,7 @@ use domain::{
     identity::{CampaignId, CustomerId, OrderId, ReferralId},
     mgm::{
         audit::{self, Change, Details, Entity, Entry, Event, Head},
-        campaign::{Campaign, CouponMoment},
+        campaign::Campaign,
         referral::{Acceptance, Claim, Order, ReferralStatus, Refusal, VoidReason, judge_purchase},
         voucher::Kind,
     },
@@ -186,19 +186,20 @@ pub(super) async fn accept(
         return Err(NotAccepted::Lost(refusal));
     }
     let referral = insert(tx, order, purchased, promoter, acceptance, now).await?;
-    match campaign.terms().coupon_moment() {
-        CouponMoment::Purchase => {
-            issue_coupon(tx, &campaign, &referral, order, acceptance, now).await?;
-        }
-        CouponMoment::Arrival => {
+    match acceptance.for_discount {
+        Some(held) => issue_coupon(tx, &campaign, &referral, order, held, now).await?,
+        None => {
             vouchers::bind_arrival_coupon(tx, &code, &order.customer, &referral, now).await?;
         }
     }
-    if budget::hold_as_read(tx, &campaign, acceptance.total()?).await? {
-        Ok(referral)
-    } else {
-        Err(NotAccepted::Lost(Refusal::BudgetSpent))
+    if !budget::hold_as_read(tx, &campaign, acceptance.total()?).await? {
+        return Err(NotAccepted::Lost(Refusal::BudgetSpent));
     }
+    // Whoever binds a coupon of the campaign holds its row too: the later of two sees the other.
+    if acceptance.for_discount.is_some() && limits::has_arrival_coupon(tx, order, promoter).await? {
+        return Err(tx.redo().into());
+    }
+    Ok(referral)
 }
 
 async fn insert(
@@ -218,7 +219,10 @@ async fn insert(
         .with("id_pedido", &order.id)
         .with("codigo", &promoter.link_code)
         .with("valor", total)
-        .with("reserva_desconto", acceptance.for_discount)
+        .with(
+            "reserva_desconto",
+            acceptance.for_discount.unwrap_or_default(),
+        )
         .with("reserva_premio", acceptance.for_reward);
     let event = Event::ReferralAccepted;
     let change = Change {
@@ -301,7 +305,7 @@ async fn issue_coupon(
     campaign: &Campaign,
     referral: &ReferralId,
     order: &Order,
-    acceptance: Acceptance,
+    held: Centavos,
     now: UtcMillis,
 ) -> Result<(), StoreError> {
     let terms = campaign.terms();
@@ -313,7 +317,7 @@ async fn issue_coupon(
         owner: Some(order.customer.clone()),
         worth: terms.discount(),
         stackable: terms.stackable(),
-        held: acceptance.for_discount,
+        held,
         expires: now.plus_days(terms.voucher_valid_days()),
     };
     vouchers::issue(tx, &[coupon], now).await.map(|_| ())

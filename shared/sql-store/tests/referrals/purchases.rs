@@ -238,6 +238,26 @@ async fn a_forged_ref_is_refused_where_it_names_a_link() {
 }
 
 #[tokio::test]
+async fn a_friend_who_left_the_coupon_of_the_click_unused_gets_one_with_the_purchase() {
+    for database in databases().await {
+        let scene = Scene::open(database.url(), "coupon_on_arrival = 1").await;
+        scene.promoter(1).await;
+        let left = scene.arrival_coupon(1, at(-DAY_MS)).await;
+        scene.record(&purchase("p1", "friend", 1), at(0)).await;
+        let own = "vouchers WHERE owner_id = 'friend' AND referral_id IS NOT NULL";
+        assert_eq!(scene.count(own).await, 1, "{}", database.label());
+        let reserved = scene.sum("reserved_centavos", "campaigns").await;
+        assert_eq!(reserved, 5_000, "discount and reward");
+        assert!(scene.try_hold(&left, "friend", "p2", at(1)).await.is_err());
+        scene.assert_sound().await;
+        let cancelled = news(&purchase("p1", "friend", 1), OrderStatus::Cancelled);
+        scene.record(&cancelled, at(2)).await;
+        assert_eq!(scene.sum("reserved_centavos", "campaigns").await, 0);
+        scene.assert_sound().await;
+    }
+}
+
+#[tokio::test]
 async fn a_coupon_given_on_arrival_is_bound_to_the_referral() {
     for database in databases().await {
         let scene = Scene::open(database.url(), "coupon_on_arrival = 1").await;

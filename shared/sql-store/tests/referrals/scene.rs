@@ -21,7 +21,10 @@ use sql_store::{
     mgm::{
         purchases::{RecordOrderError, Recorded, record_order},
         trips::{Handled, TripMessage, complete_trips},
-        vouchers::{Actor, NewVoucher, Reserve, Settle, VoucherKey, commit, issue, reserve},
+        vouchers::{
+            Actor, NewVoucher, RedeemVoucherError, Reserve, Settle, VoucherKey, commit, issue,
+            reserve,
+        },
     },
     values,
 };
@@ -168,6 +171,16 @@ impl Scene {
 
     /// Reserves a coupon or voucher for an order of R$ 100.
     pub async fn hold(&self, code: &str, owner: &str, order: &str, now: UtcMillis) {
+        self.try_hold(code, owner, order, now).await.unwrap();
+    }
+
+    pub async fn try_hold(
+        &self,
+        code: &str,
+        owner: &str,
+        order: &str,
+        now: UtcMillis,
+    ) -> Result<(), RedeemVoucherError> {
         let asked = Reserve {
             voucher: VoucherKey::Code(VoucherCode::parse(code).unwrap()),
             customer: CustomerId::parse(owner).unwrap(),
@@ -176,7 +189,7 @@ impl Scene {
         };
         reserve(&self.store, &asked, None, now, |_, _| answer())
             .await
-            .unwrap();
+            .map(|_| ())
     }
 
     /// Reserves and spends it.

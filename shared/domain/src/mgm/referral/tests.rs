@@ -1,6 +1,8 @@
 use super::*;
 use crate::identity::CampaignId;
-use crate::mgm::campaign::{CampaignStatus, Commitments, Discount, Loopback, Proposal, ShopUrl};
+use crate::mgm::campaign::{
+    CampaignStatus, Commitments, CouponMoment, Discount, Loopback, Proposal, ShopUrl, Terms,
+};
 
 fn at(text: &str) -> UtcMillis {
     UtcMillis::parse(text).unwrap()
@@ -49,6 +51,7 @@ fn facts() -> PurchaseFacts {
         own_link: false,
         already_referred: false,
         bought_before: false,
+        has_coupon: false,
         in_last_hour: 0,
         in_month: 0,
         in_all: 0,
@@ -63,7 +66,7 @@ fn refusal(campaign: &Campaign, facts: PurchaseFacts) -> Option<Refusal> {
 fn a_good_purchase_reserves_discount_and_reward() {
     let accepted = judge_purchase(&campaign(|_| ()), &facts()).unwrap();
     assert_eq!(
-        (accepted.for_discount, accepted.for_reward),
+        (accepted.for_discount.unwrap(), accepted.for_reward),
         (reais(20), reais(30))
     );
     assert_eq!(accepted.total(), Ok(reais(50)));
@@ -229,13 +232,19 @@ fn the_last_of_the_budget_is_given_and_not_a_centavo_more() {
 }
 
 #[test]
-fn a_coupon_given_on_arrival_holds_its_own_part_of_the_budget() {
+fn a_coupon_that_the_friend_has_holds_its_own_part_of_the_budget() {
     let arrival = campaign(|proposal| proposal.coupon_moment = Some(CouponMoment::Arrival));
-    let accepted = judge_purchase(&arrival, &facts()).unwrap();
+    let has_one = PurchaseFacts {
+        has_coupon: true,
+        ..facts()
+    };
+    let accepted = judge_purchase(&arrival, &has_one).unwrap();
     assert_eq!(
         (accepted.for_discount, accepted.for_reward),
-        (Centavos::ZERO, reais(30))
+        (None, reais(30))
     );
+    let without = judge_purchase(&arrival, &facts()).unwrap();
+    assert!(without.for_discount.is_some());
 }
 
 #[test]
