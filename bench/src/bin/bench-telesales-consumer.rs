@@ -84,7 +84,7 @@ async fn consume_nowhere() -> Outcome<()> {
     let shape = Shape::parse::<Telesales>("")?;
     let consumer = Consumer::<Telesales, _>::new(shape, Nowhere, clock::now);
     let seal = SealKey::new(KEY.as_bytes()).ok_or("a key")?;
-    let letters = KafkaDeadLetters::new(&settings, seal)?;
+    let letters = KafkaDeadLetters::new(&settings, seal);
     Ok(kafka_consumer::run(settings, consumer, letters).await?)
 }
 

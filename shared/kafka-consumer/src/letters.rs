@@ -6,39 +6,48 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use contracts::changes::Record;
 use lambda_kit::{DeadLetters, SealKey, dead_letter::SendFailed};
 use rdkafka::{
+    ClientConfig,
     error::KafkaError,
     producer::{FutureProducer, FutureRecord},
 };
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 use crate::Settings;
 
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 
-/// Sends dead letters, acknowledged by all replicas.
+/// Sends dead letters, acknowledged by all replicas. Its producer, which costs threads and memory, is
+/// made for the first one.
 pub struct KafkaDeadLetters {
-    producer: FutureProducer,
+    client: ClientConfig,
+    producer: OnceCell<FutureProducer>,
     topic: String,
     key: SealKey,
 }
 
 impl KafkaDeadLetters {
     /// For the topic of the settings; `key` seals.
-    ///
-    /// # Errors
-    /// When librdkafka refuses the settings.
-    pub fn new(settings: &Settings, key: SealKey) -> Result<Self, KafkaError> {
-        let producer = settings
-            .client()
+    #[must_use]
+    pub fn new(settings: &Settings, key: SealKey) -> Self {
+        let mut client = settings.client();
+        client
             .set("acks", "all")
             .set("enable.idempotence", "true")
-            .set("message.timeout.ms", SEND_LIMIT.as_millis().to_string())
-            .create()?;
-        Ok(Self {
-            producer,
+            .set("message.timeout.ms", SEND_LIMIT.as_millis().to_string());
+        Self {
+            client,
+            producer: OnceCell::new(),
             topic: settings.dead_letter_topic.clone(),
             key,
-        })
+        }
+    }
+
+    async fn send(&self, body: &str) -> Result<(), KafkaError> {
+        let producer = self.producer.get_or_try_init(async || self.client.create());
+        let record: FutureRecord<'_, str, str> = FutureRecord::to(&self.topic).payload(body);
+        let sent = producer.await?.send(record, SEND_LIMIT).await;
+        sent.map(|_| ()).map_err(|(error, _)| error)
     }
 }
 
@@ -48,15 +57,10 @@ impl DeadLetters for KafkaDeadLetters {
     }
 
     async fn send_dead_letter(&self, body: String) -> Result<(), SendFailed> {
-        let record: FutureRecord<'_, str, String> = FutureRecord::to(&self.topic).payload(&body);
-        self.producer
-            .send(record, SEND_LIMIT)
-            .await
-            .map(|_| ())
-            .map_err(|(error, _)| {
-                tracing::warn!(error = %error, "dead letter was not sent");
-                SendFailed
-            })
+        self.send(&body).await.map_err(|error| {
+            tracing::warn!(error = %error, "dead letter was not sent");
+            SendFailed
+        })
     }
 }
 

@@ -103,7 +103,7 @@ where
     forget_pages(&store).await;
     let table = ProjectionTable::<P::Row>::new(store.clone(), keys.pseudonyms, P::NAME);
     let consumer = Consumer::<P, _>::new(Shape::parse::<P>(mapping)?, table, clock::now);
-    let letters = KafkaDeadLetters::new(&settings, keys.seal)?;
+    let letters = KafkaDeadLetters::new(&settings, keys.seal);
     let outcome = run(settings, consumer, letters).await;
     forget_pages(&store).await;
     outcome
