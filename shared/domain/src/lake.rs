@@ -17,6 +17,184 @@ pub enum Table {
     MostViewed,
 }
 
+/// The DuckLake 1.0 types that our columns have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ColumnType {
+    /// UTF-8 text.
+    Text,
+    /// A whole number of 32 bits.
+    Int32,
+    /// A whole number of 64 bits.
+    Int64,
+    /// An amount of reais with two places.
+    Money,
+    /// A point in time in UTC, in microseconds, without an offset.
+    Timestamp,
+    /// A day.
+    Date,
+}
+
+/// A column of a table. Its number, by which DuckLake finds it in a file (`field_id`), is its place
+/// in [`Table::columns`], from 1 on: a new column comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: ColumnType,
+}
+
+const fn column(name: &'static str, kind: ColumnType) -> Column {
+    Column { name, kind }
+}
+
+const SALES: [Column; 10] = [
+    column("id_pedido", ColumnType::Text),
+    column("id_produto", ColumnType::Text),
+    column("quantidade", ColumnType::Int32),
+    column("preco", ColumnType::Money),
+    column("data", ColumnType::Timestamp),
+    column("regiao", ColumnType::Text),
+    column("categoria", ColumnType::Text),
+    column("dia", ColumnType::Date),
+    column("linha", ColumnType::Int32),
+    column("carga", ColumnType::Int64),
+];
+
+const ORDERS_WITHOUT_SALE: [Column; 2] = [
+    column("id_pedido", ColumnType::Text),
+    column("carga", ColumnType::Int64),
+];
+
+const CUSTOMER_EVENTS: [Column; 14] = [
+    column("id_usuario", ColumnType::Text),
+    column("tipo_evento", ColumnType::Text),
+    column("id_produto", ColumnType::Text),
+    column("timestamp", ColumnType::Timestamp),
+    column("id_evento", ColumnType::Text),
+    column("id_sessao", ColumnType::Text),
+    column("quantidade", ColumnType::Int32),
+    column("preco", ColumnType::Money),
+    column("ref", ColumnType::Text),
+    column("regiao", ColumnType::Text),
+    column("dia", ColumnType::Date),
+    column("topico", ColumnType::Text),
+    column("particao", ColumnType::Int32),
+    column("posicao", ColumnType::Int64),
+];
+
+const STOCK: [Column; 7] = [
+    column("id_produto", ColumnType::Text),
+    column("nivel_estoque", ColumnType::Int64),
+    column("ultima_atualizacao", ColumnType::Timestamp),
+    column("dia", ColumnType::Date),
+    column("topico", ColumnType::Text),
+    column("particao", ColumnType::Int32),
+    column("posicao", ColumnType::Int64),
+];
+
+const MOST_VIEWED: [Column; 3] = [
+    column("id_produto", ColumnType::Text),
+    column("count", ColumnType::Int64),
+    column("dia", ColumnType::Date),
+];
+
+impl Table {
+    /// Every table, by its number.
+    pub const ALL: [Self; 5] = [
+        Self::Sales,
+        Self::OrdersWithoutSale,
+        Self::CustomerEvents,
+        Self::Stock,
+        Self::MostViewed,
+    ];
+
+    /// Its number in the catalogue.
+    #[must_use]
+    pub const fn id(self) -> i64 {
+        match self {
+            Self::Sales => 1,
+            Self::OrdersWithoutSale => 2,
+            Self::CustomerEvents => 3,
+            Self::Stock => 4,
+            Self::MostViewed => 5,
+        }
+    }
+
+    /// Its name, which is the name of its folder too.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sales => "vendas",
+            Self::OrdersWithoutSale => "pedidos_sem_venda",
+            Self::CustomerEvents => "eventos_clientes",
+            Self::Stock => "estoque",
+            Self::MostViewed => "produtos_mais_vistos",
+        }
+    }
+
+    /// Its columns, in order.
+    #[must_use]
+    pub const fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Sales => &SALES,
+            Self::OrdersWithoutSale => &ORDERS_WITHOUT_SALE,
+            Self::CustomerEvents => &CUSTOMER_EVENTS,
+            Self::Stock => &STOCK,
+            Self::MostViewed => &MOST_VIEWED,
+        }
+    }
+
+    /// The number of a column (`field_id` in a file); `None` where the table has no such column.
+    #[must_use]
+    pub fn column_id(self, name: &str) -> Option<i64> {
+        let place = self.columns().iter().position(|column| column.name == name);
+        place.and_then(|place| i64::try_from(place + 1).ok())
+    }
+}
+
+impl ColumnType {
+    /// DuckLake's word for it.
+    #[must_use]
+    pub const fn ducklake(self) -> &'static str {
+        match self {
+            Self::Text => "varchar",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Money => "decimal(18,2)",
+            Self::Timestamp => "timestamp",
+            Self::Date => "date",
+        }
+    }
+
+    /// Whether `left` is less than `right`, both as the catalogue writes values of this type.
+    #[must_use]
+    pub fn is_less(self, left: &str, right: &str) -> bool {
+        match self {
+            // ISO 8601 and UTF-8 sort by their bytes.
+            Self::Text | Self::Timestamp | Self::Date => left < right,
+            Self::Int32 | Self::Int64 | Self::Money => match (whole(left), whole(right)) {
+                (Some(left), Some(right)) => left < right,
+                _ => left < right,
+            },
+        }
+    }
+}
+
+/// A number without its point: amounts have two places always.
+fn whole(number: &str) -> Option<i128> {
+    number.replacen('.', "", 1).parse().ok()
+}
+
+/// A table's file that no snapshot shows any more, and that is to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedFile {
+    /// Its number in the catalogue.
+    pub id: i64,
+    /// Its place below the lake: `main/vendas/01JC….parquet`.
+    pub path: String,
+}
+
 /// The least and the greatest value of a column in a file, as the catalogue writes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnSummary {

@@ -56,7 +56,7 @@ async fn from_nothing_the_schema_is_made_and_a_second_run_does_nothing() {
         let applied = migrate(&store, NOON).await.unwrap();
         assert_eq!(
             applied,
-            ["core", "customers", "mgm", "limits_and_jobs"],
+            ["core", "customers", "mgm", "limits_and_jobs", "lake"],
             "{}",
             database.label()
         );
