@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here knows AWS, SQL, serde, HTTP, the clock, the environment or
 //! randomness. Time, ids and random bytes come in as arguments.
 
+pub mod calendar;
 pub mod changes;
 pub mod code;
 pub mod customers;

@@ -2,6 +2,12 @@
 
 use crate::{money::Centavos, time::UtcMillis};
 
+pub mod date;
+pub mod fault;
+pub mod number;
+pub mod reading;
+pub mod text;
+
 /// A line of an order, checked. The texts are as they came, trimmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SaleLine<'a> {

@@ -78,6 +78,25 @@ impl UtcMillis {
         self.plus_millis(i64::from(days) * MILLIS_PER_DAY)
     }
 
+    /// What a São Paulo clock shows so many milliseconds after the beginning of a day; an hour that
+    /// the clock skips is the one after it, of one that it shows twice it is the first.
+    ///
+    /// # Errors
+    /// Outside [`Self::new`], or where a day has no such millisecond.
+    pub fn of_clock(day: Day, millis: i64) -> Result<Self, Invalid> {
+        const RULE: Invalid = Invalid::new("must be a time of a day");
+        if !(0..MILLIS_PER_DAY).contains(&millis) {
+            return Err(RULE);
+        }
+        let span = jiff::Span::new().try_milliseconds(millis);
+        let instant = span
+            .and_then(|span| day.0.at(0, 0, 0, 0).checked_add(span))
+            .and_then(|clock| clock.to_zoned(SAO_PAULO.clone()))
+            .map_err(|_| RULE)?
+            .timestamp();
+        Self::new(instant.as_millisecond())
+    }
+
     /// The São Paulo day of this time.
     #[must_use]
     pub fn day(self) -> Day {
@@ -145,11 +164,46 @@ impl Day {
         Self(self.0.yesterday().unwrap_or(self.0))
     }
 
+    /// Days since 1970-01-01.
+    #[must_use]
+    pub fn epoch_days(self) -> i32 {
+        let midnight = self.0.to_datetime(civil::Time::midnight());
+        let seconds = TimeZone::UTC
+            .to_timestamp(midnight)
+            .map_or(0, Timestamp::as_second);
+        i32::try_from(seconds.div_euclid(MILLIS_PER_DAY / 1000)).unwrap_or(0)
+    }
+
+    /// The day so many days after 1970-01-01.
+    ///
+    /// # Errors
+    /// Before 1970 or from the year 9999 on.
+    pub fn from_epoch_days(days: i32) -> Result<Self, Invalid> {
+        const RULE: Invalid = Invalid::new("must be a day between 1970 and 9998");
+        if days < 0 || i64::from(days) * MILLIS_PER_DAY >= LATEST {
+            return Err(RULE);
+        }
+        let midnight = Timestamp::from_second(i64::from(days) * (MILLIS_PER_DAY / 1000));
+        let midnight = midnight.map_err(|_| RULE)?;
+        Ok(Self(TimeZone::UTC.to_datetime(midnight).date()))
+    }
+
     /// The month of this day: 2026-11.
     #[must_use]
     pub fn month(self) -> String {
         format!("{:04}-{:02}", self.0.year(), self.0.month())
     }
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar (Hinnant's days_from_civil). The caller
+/// knows that the date exists.
+pub(crate) const fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
+    // Years that begin in March have their leap day at their end.
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// 2026-11-20.
@@ -191,6 +245,36 @@ mod tests {
         assert_eq!(day.end(), before_midnight.plus_millis(1));
         assert_eq!(day.next().previous(), day);
         assert_eq!(day.month(), "2026-11");
+    }
+
+    #[test]
+    fn what_a_clock_shows_becomes_an_instant() {
+        let at = |day: &str, hours: i64| {
+            let day = Day::parse(day).unwrap();
+            UtcMillis::of_clock(day, hours * 3_600_000)
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(at("2026-11-20", 15), "2026-11-20T18:00:00.000Z");
+        // The clock went from 0 to 1 o'clock.
+        assert_eq!(at("2017-10-15", 0), "2017-10-15T03:00:00.000Z");
+        let day = Day::parse("2026-11-20").unwrap();
+        assert!(UtcMillis::of_clock(day, MILLIS_PER_DAY).is_err());
+    }
+
+    #[test]
+    fn days_are_counted_from_1970() {
+        for (text, days) in [
+            ("1970-01-01", 0),
+            ("2024-02-29", 19_782),
+            ("9998-12-31", 2_932_531),
+        ] {
+            let day = Day::parse(text).unwrap();
+            assert_eq!(day.epoch_days(), days, "{text}");
+            assert_eq!(Day::from_epoch_days(days), Ok(day));
+        }
+        assert!(Day::from_epoch_days(-1).is_err());
+        assert!(Day::from_epoch_days(i32::MAX).is_err());
     }
 
     #[test]
