@@ -195,9 +195,9 @@ pub(crate) fn group_member(settings: &Settings) -> ClientConfig {
         )
         .set("fetch.wait.max.ms", "20")
         // librdkafka reads ahead; more than this would only fill memory.
-        .set("queued.max.messages.kbytes", "1024")
+        .set("queued.max.messages.kbytes", "768")
         .set("queued.min.messages", "10000")
-        .set("fetch.message.max.bytes", "262144")
+        .set("fetch.message.max.bytes", "131072")
         // A full queue is looked at again soon, and not only after a second.
         .set("fetch.queue.backoff.ms", "5");
     if let Some(id) = &settings.instance_id {
