@@ -2,3 +2,5 @@
 //!
 //! Architecture invariant: this crate knows Parquet and files, no SQL and no AWS. Which files a
 //! snapshot has is the catalogue's, in `sql_store::lake`.
+
+pub mod input;
