@@ -1,6 +1,9 @@
 //! Sales as the history keeps them: lines of orders, which file's word counts, and sums of lines.
 
-use crate::{money::Centavos, time::UtcMillis};
+use crate::{
+    money::Centavos,
+    time::{Day, UtcMillis},
+};
 
 pub mod date;
 pub mod fault;
@@ -82,4 +85,31 @@ pub enum Grouping {
     Day,
     /// The São Paulo month.
     Month,
+}
+
+/// What is asked of the sales.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// By what the answer is grouped.
+    pub grouping: Grouping,
+    /// The first day that counts.
+    pub from: Option<Day>,
+    /// The last day that counts.
+    pub to: Option<Day>,
+    /// Lines of this region only.
+    pub region: Option<String>,
+    /// Lines of this category only.
+    pub category: Option<String>,
+    /// Lines of this product only.
+    pub product: Option<String>,
+}
+
+/// A group of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its product, region, category, day (2026-11-20) or month (2026-11); `None` where nobody knows
+    /// the region or the category.
+    pub key: Option<String>,
+    /// What its lines come to.
+    pub sums: Sums,
 }
