@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -60,7 +60,7 @@ impl FolderFiles {
             if overwrite == Overwrite::Refuse && exists.is_ok() {
                 return Err(FileError::AlreadyExists);
             }
-            write_atomically(&base, &path, &content, overwrite)?;
+            write_atomically(&base, &path, content.as_slice(), overwrite)?;
             write_atomically(
                 &base,
                 &type_path,
@@ -87,6 +87,60 @@ impl FolderFiles {
                 return Err(FileError::TooLarge { max_bytes });
             }
             Ok(content)
+        })
+        .await
+    }
+
+    /// See [`crate::Files::get_range`].
+    ///
+    /// # Errors
+    /// [`FileError::NotFound`], or a failure of the file system.
+    pub async fn get_range(
+        &self,
+        address: &FileAddress,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, FileError> {
+        let (base, path, _) = self.places(address);
+        blocking(move || {
+            let mut file = open_file(&base, &path)?;
+            let size = file.metadata().map_err(io_error)?.len();
+            let length = length.min(size.saturating_sub(offset));
+            let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+            file.seek(SeekFrom::Start(offset)).map_err(io_error)?;
+            file.take(length)
+                .read_to_end(&mut content)
+                .map_err(io_error)?;
+            Ok(content)
+        })
+        .await
+    }
+
+    /// See [`crate::Files::put_file`].
+    ///
+    /// # Errors
+    /// [`FileError`] when either file can't be read or written.
+    pub async fn put_file(
+        &self,
+        address: &FileAddress,
+        local: &Path,
+        content_type: &str,
+    ) -> Result<(), FileError> {
+        let (base, path, type_path) = self.places(address);
+        let content_type = content_type.to_owned();
+        let local = local.to_owned();
+        blocking(move || {
+            if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+                return Err(FileError::CrossesAnotherKey);
+            }
+            let content = fs::File::open(local).map_err(io_error)?;
+            write_atomically(&base, &path, content, Overwrite::Replace)?;
+            write_atomically(
+                &base,
+                &type_path,
+                content_type.as_bytes(),
+                Overwrite::Replace,
+            )
         })
         .await
     }
@@ -239,7 +293,7 @@ fn stay_below(base: &Path, real: &Path) -> Result<(), FileError> {
 fn write_atomically(
     base: &Path,
     path: &Path,
-    content: &[u8],
+    mut content: impl Read,
     overwrite: Overwrite,
 ) -> Result<(), FileError> {
     let folder = path.parent().ok_or(FileError::NotFound)?;
@@ -249,7 +303,7 @@ fn write_atomically(
     })?;
     stay_below(base, &folder.canonicalize().map_err(io_error)?)?;
     let mut temporary = tempfile::NamedTempFile::new_in(base.join(".novos")).map_err(io_error)?;
-    temporary.write_all(content).map_err(io_error)?;
+    io::copy(&mut content, &mut temporary).map_err(io_error)?;
     temporary.as_file().sync_all().map_err(io_error)?;
     match overwrite {
         Overwrite::Replace => {

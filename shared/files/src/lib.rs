@@ -8,12 +8,15 @@
 mod address;
 mod error;
 mod folder;
+mod multipart;
 mod s3;
 
 pub use address::FileAddress;
 pub use error::FileError;
 pub use folder::FolderFiles;
 pub use s3::S3Files;
+
+use std::path::Path;
 
 use tokio::io::AsyncRead;
 
@@ -98,6 +101,42 @@ impl Files {
         match self {
             Self::S3(s3) => s3.get(address, max_bytes).await,
             Self::Folder(folder) => folder.get(address, max_bytes).await,
+        }
+    }
+
+    /// Reads at most `length` bytes from `offset` on: fewer where the file ends before.
+    ///
+    /// # Errors
+    /// [`FileError::NotFound`], or a failure of the part itself.
+    pub async fn get_range(
+        &self,
+        address: &FileAddress,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, FileError> {
+        if length == 0 {
+            return Ok(Vec::new());
+        }
+        match self {
+            Self::S3(s3) => s3.get_range(address, offset, length).await,
+            Self::Folder(folder) => folder.get_range(address, offset, length).await,
+        }
+    }
+
+    /// Writes a whole file from one of this machine, that need not fit into memory, in the place
+    /// of an older one. Readers see the old content or the new, never a part.
+    ///
+    /// # Errors
+    /// [`FileError`] when the local file can't be read or the file can't be written.
+    pub async fn put_file(
+        &self,
+        address: &FileAddress,
+        local: &Path,
+        content_type: &str,
+    ) -> Result<(), FileError> {
+        match self {
+            Self::S3(s3) => s3.put_file(address, local, content_type).await,
+            Self::Folder(folder) => folder.put_file(address, local, content_type).await,
         }
     }
 

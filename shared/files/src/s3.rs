@@ -1,5 +1,6 @@
 //! Amazon S3.
 
+use std::path::Path;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -12,7 +13,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::address::FileAddress;
 use crate::error::FileError;
-use crate::{FileInfo, FilePage, FileReader, ListedFile, Overwrite};
+use crate::{FileInfo, FilePage, FileReader, ListedFile, Overwrite, multipart};
 
 /// How long S3 may take to accept or begin an answer; the content then streams without limit.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -102,6 +103,50 @@ impl S3Files {
     /// [`FileError::NotFound`], or a failure of S3.
     pub async fn open_reader(&self, address: &FileAddress) -> Result<FileReader, FileError> {
         Ok(Box::new(self.output(address).await?.body.into_async_read()))
+    }
+
+    /// See [`crate::Files::get_range`].
+    ///
+    /// # Errors
+    /// [`FileError::NotFound`], or a failure of S3.
+    pub async fn get_range(
+        &self,
+        address: &FileAddress,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, FileError> {
+        let last = offset.saturating_add(length.max(1)) - 1;
+        let answer = self
+            .client
+            .get_object()
+            .bucket(address.bucket())
+            .key(address.key())
+            .range(format!("bytes={offset}-{last}"))
+            .send()
+            .await;
+        let output = match answer.map_err(|error| sorted(&error)) {
+            // The file ends before the offset.
+            Err(FileError::Refused { code }) if code == "InvalidRange" => return Ok(Vec::new()),
+            other => other?,
+        };
+        let content = output.body.collect().await;
+        let content = content.map_err(|_| FileError::Unavailable {
+            code: "Response".to_owned(),
+        })?;
+        Ok(content.into_bytes().into())
+    }
+
+    /// See [`crate::Files::put_file`].
+    ///
+    /// # Errors
+    /// [`FileError`] when the local file can't be read or S3 fails.
+    pub async fn put_file(
+        &self,
+        address: &FileAddress,
+        local: &Path,
+        content_type: &str,
+    ) -> Result<(), FileError> {
+        multipart::put_file(&self.client, address, local, content_type).await
     }
 
     async fn output(&self, address: &FileAddress) -> Result<GetObjectOutput, FileError> {
@@ -198,7 +243,7 @@ fn milliseconds(time: Option<&DateTime>) -> i64 {
 }
 
 /// Sorts a failed request by S3's answer.
-fn sorted<E: ProvideErrorMetadata>(error: &SdkError<E>) -> FileError {
+pub(crate) fn sorted<E: ProvideErrorMetadata>(error: &SdkError<E>) -> FileError {
     let SdkError::ServiceError(context) = error else {
         let code = match error {
             SdkError::TimeoutError(_) => "Timeout",

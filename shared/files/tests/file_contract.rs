@@ -218,3 +218,46 @@ async fn lists_come_by_prefix_in_order_and_in_pages() {
         assert!(part.files.list("../x", "", None, 10).await.is_err());
     }
 }
+
+#[tokio::test]
+async fn a_range_is_read_as_far_as_the_file_goes() {
+    for part in parts().await {
+        part.put("a.csv", "0123456789").await;
+        let address = part.at("a.csv");
+        for (offset, length, expected) in [
+            (0, 10, "0123456789"),
+            (3, 4, "3456"),
+            (8, 100, "89"),
+            (10, 5, ""),
+            (99, 1, ""),
+            (2, 0, ""),
+        ] {
+            let read = part.files.get_range(&address, offset, length).await;
+            assert_eq!(read.unwrap(), expected.as_bytes(), "{} {offset}", part.name);
+        }
+        let absent = part.files.get_range(&part.at("b.csv"), 0, 1).await;
+        assert_eq!(absent, Err(FileError::NotFound), "{}", part.name);
+    }
+}
+
+#[tokio::test]
+async fn a_local_file_is_put_whole_even_when_it_goes_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = folder.path().join("local");
+    for part in parts().await {
+        let address = part.at("lago/a.parquet");
+        for size in [0, 1_000, 70 * 1024 * 1024] {
+            let content: Vec<u8> = (0..size).map(|at: u32| (at % 251) as u8).collect();
+            std::fs::write(&local, &content).unwrap();
+            let put = part.files.put_file(&address, &local, "application/x").await;
+            assert_eq!(put, Ok(()), "{}", part.name);
+            let read = part.files.get(&address, 100 * 1024 * 1024).await.unwrap();
+            assert!(read == content, "{} {size}", part.name);
+            let info = part.files.head(&address).await.unwrap();
+            assert_eq!(info.content_type, "application/x", "{}", part.name);
+        }
+        let absent = folder.path().join("absent");
+        let put = part.files.put_file(&address, &absent, "text/plain").await;
+        assert!(put.is_err(), "{}", part.name);
+    }
+}

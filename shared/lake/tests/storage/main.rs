@@ -1,0 +1,5 @@
+//! What the lake writes is what it reads, whatever the lines are and however files are split.
+#![cfg(test)]
+
+mod files;
+mod shop;
