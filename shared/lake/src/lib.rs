@@ -6,12 +6,13 @@
 //! A load in short: push the checked lines into [`SortedSales`] (`cancel` for quantity 0), `finish`
 //! it; ask [`orders_of`] what the live files know of [`Sorted::order_set`]; [`rewrite`] those that
 //! lose rows; [`write`] the new ones with the [`OrderFate`] of each order; commit; and [`discard`]
-//! what was written when the commit failed. Old files are never touched.
+//! what was written when the commit failed. Old files are never touched. [`SalesReader`] answers.
 
 mod error;
 pub mod input;
 mod orders;
 mod place;
+mod query;
 mod read;
 mod schema;
 mod sort;
@@ -23,6 +24,7 @@ mod write;
 pub use error::{LakeError, SortError};
 pub use orders::OrderSet;
 pub use place::{DATA_PREFIX, Lake};
+pub use query::SalesReader;
 pub use read::{Drops, Rewritten, orders_of, rewrite};
 pub use sort::{LONGEST_ORDER_BYTES, SORT_BUDGET_BYTES, Sorted, SortedOrders, SortedSales};
 pub use texts::{MOST_TEXT_BYTES, MOST_TEXTS, TooManyTexts};

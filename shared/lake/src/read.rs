@@ -26,7 +26,7 @@ use crate::error::LakeError;
 const GAP_BYTES: u64 = 128 * 1024;
 /// Ranges read at the same time.
 const PARALLEL_RANGES: usize = 4;
-/// Read from the end of a file in the hope to hold the footer and the page index.
+/// Read from the end of a file, in the hope to hold the footer and where the pages are.
 const TAIL_BYTES: usize = 256 * 1024;
 
 /// A file that Parquet's reader reads.
@@ -55,7 +55,7 @@ impl RemoteFile {
         self
     }
 
-    /// Reads the footer and the page index.
+    /// Reads the footer and where its pages are.
     pub async fn read_metadata(&self) -> Result<Arc<ParquetMetaData>, LakeError> {
         let mut file = self.clone();
         Ok(file.get_metadata(None).await?)
@@ -113,7 +113,8 @@ impl AsyncFileReader for RemoteFile {
             }
             let size_bytes = self.size_bytes;
             let metadata = ParquetMetaDataReader::new()
-                .with_page_index_policy(PageIndexPolicy::Optional)
+                .with_offset_index_policy(PageIndexPolicy::Optional)
+                .with_column_index_policy(PageIndexPolicy::Skip)
                 .with_prefetch_hint(Some(TAIL_BYTES))
                 .load_and_finish(&mut *self, size_bytes)
                 .await?;

@@ -134,25 +134,13 @@ impl Texts {
 
     /// How many there are, the empty one counted.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.ends.len()
-    }
-
-    /// Never: the empty text is always there.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     /// All of them, by number.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.ends.len()).map(|number| self.get(number as u32))
-    }
-
-    /// Memory held, in bytes.
-    #[must_use]
-    pub fn size_bytes(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * 4 + self.slots.capacity() * 8
     }
 }
 
@@ -185,7 +173,7 @@ mod tests {
             }
         }
         assert_eq!(texts.number("").unwrap(), UNKNOWN);
-        assert_eq!(texts.len(), 5_001);
+        assert_eq!(texts.count(), 5_001);
         assert_eq!(texts.get(17), "produto 16");
         assert_eq!(texts.get(9_999), "");
         assert_eq!(texts.find("produto 16"), Some(17));

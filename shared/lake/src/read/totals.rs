@@ -97,7 +97,7 @@ impl TotalsFile {
     /// The sections of orders that span days.
     pub fn spanning_sections(&self) -> Vec<Section> {
         let days = self.sections.days().iter();
-        days.filter_map(|day| self.sections.find(SPANNING, Level::Day, *day))
+        days.filter_map(|(day, _)| self.sections.find(SPANNING, Level::Day, *day))
             .collect()
     }
 

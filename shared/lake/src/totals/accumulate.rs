@@ -196,8 +196,8 @@ pub struct TotalsBuilder {
     pub spanning: Vec<SpanningLine>,
     /// The ids of these orders, one after the other.
     pub spanning_orders: String,
-    /// Days that had lines.
-    pub days: Vec<i32>,
+    /// Days that had lines, and how many.
+    pub days: Vec<(i32, u64)>,
     month: i32,
     order: u32,
 }
@@ -228,9 +228,9 @@ pub struct Added<'a> {
 impl TotalsBuilder {
     /// For lines with these texts.
     pub fn new(texts: &LineTexts) -> Self {
-        let (products, regions) = (texts.products.len(), texts.regions.len());
+        let (products, regions) = (texts.products.count(), texts.regions.count());
         Self {
-            groupings: [1, products, regions, texts.categories.len()].map(Grouped::new),
+            groupings: [1, products, regions, texts.categories.count()].map(Grouped::new),
             spanning: Vec::new(),
             spanning_orders: String::new(),
             days: Vec::new(),
@@ -241,8 +241,9 @@ impl TotalsBuilder {
 
     /// Adds a line.
     pub fn add(&mut self, line: &Added<'_>) -> Result<(), LakeError> {
-        if self.days.last() != Some(&line.day) {
-            self.begin_day(line.day)?;
+        match self.days.last_mut() {
+            Some((day, lines)) if *day == line.day => *lines += 1,
+            _ => self.begin_day(line.day)?,
         }
         if line.is_first {
             self.order = self.order.checked_add(1).ok_or(LakeError::TooLarge)?;
@@ -285,11 +286,11 @@ impl TotalsBuilder {
 
     fn begin_day(&mut self, day: i32) -> Result<(), LakeError> {
         let month = month_of(day);
-        if let Some(last) = self.days.last().copied() {
+        if let Some((last, _)) = self.days.last().copied() {
             self.end_day(last, month != self.month)?;
         }
         self.month = month;
-        self.days.push(day);
+        self.days.push((day, 1));
         Ok(())
     }
 
@@ -305,11 +306,11 @@ impl TotalsBuilder {
 
     /// Ends the adding. What one month or one day has is what the file has, and is left out.
     pub fn finish(&mut self) -> Result<(), LakeError> {
-        if let Some(last) = self.days.last().copied() {
+        if let Some((last, _)) = self.days.last().copied() {
             self.end_day(last, true)?;
         }
-        let first = self.days.first().copied();
-        let has_one_month = first.map(month_of) == self.days.last().copied().map(month_of);
+        let month = |day: Option<&(i32, u64)>| day.map(|(day, _)| month_of(*day));
+        let has_one_month = month(self.days.first()) == month(self.days.last());
         for grouped in &mut self.groupings {
             grouped.end_file().ok_or(LakeError::TooLarge)?;
             if has_one_month {

@@ -51,8 +51,8 @@ pub struct Section {
 pub struct Sections {
     /// By `agrupamento`, `nivel` and `periodo` (days since 1970; 0 for a file).
     places: HashMap<(u8, Level, i32), Section>,
-    /// Days with lines, ascending.
-    days: Vec<i32>,
+    /// Days with lines, ascending, and how many lines.
+    days: Vec<(i32, u64)>,
     rows: u64,
 }
 
@@ -65,8 +65,8 @@ impl Sections {
             .insert((grouping, level, period), Section { first, rows });
     }
 
-    /// Sets the days with lines.
-    pub fn set_days(&mut self, days: Vec<i32>) {
+    /// Sets the days with lines and how many they have.
+    pub fn set_days(&mut self, days: Vec<(i32, u64)>) {
         self.days = days;
     }
 
@@ -75,14 +75,16 @@ impl Sections {
         self.places.get(&(grouping, level, period)).copied()
     }
 
-    /// Days with lines, ascending.
-    pub fn days(&self) -> &[i32] {
+    /// Days with lines, ascending, and how many lines: as the file is sorted by day, these are
+    /// ranges of its rows.
+    pub fn days(&self) -> &[(i32, u64)] {
         &self.days
     }
 
     /// Memory held, in bytes.
     pub fn size_bytes(&self) -> usize {
-        self.places.capacity() * size_of::<((u8, Level, i32), Section)>() + self.days.capacity() * 4
+        self.places.capacity() * size_of::<((u8, Level, i32), Section)>()
+            + self.days.capacity() * 16
     }
 
     /// As the footer has it.
@@ -97,8 +99,8 @@ impl Sections {
         }
         text.push('|');
         let mut last = 0;
-        for day in &self.days {
-            let _ = write!(text, "{} ", day - last);
+        for (day, lines) in &self.days {
+            let _ = write!(text, "{} {lines};", day - last);
             last = *day;
         }
         text
@@ -116,9 +118,10 @@ impl Sections {
             sections.add(grouping, level, period, numbers.next()?.parse().ok()?);
         }
         let mut last = 0;
-        for step in days.split_terminator(' ') {
+        for day in days.split_terminator(';') {
+            let (step, lines) = day.split_once(' ')?;
             last += step.parse::<i32>().ok()?;
-            sections.days.push(last);
+            sections.days.push((last, lines.parse().ok()?));
         }
         Some(sections)
     }
@@ -135,7 +138,7 @@ mod tests {
         sections.add(1, Level::File, 0, 50_000);
         sections.add(1, Level::Month, 20_500, 7);
         sections.add(1, Level::Day, 20_517, 3);
-        sections.set_days(vec![20_517, 20_518, 20_600]);
+        sections.set_days(vec![(20_517, 3), (20_518, 1), (20_600, 900)]);
         let read = Sections::parse(&sections.text()).unwrap();
         assert_eq!(read, sections);
         let day = read.find(1, Level::Day, 20_517);

@@ -120,11 +120,6 @@ impl<'t> SalesFile<'t> {
         })
     }
 
-    /// Rows so far.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// Whether the file is full before a line of this day and order.
     pub fn is_full_before(&self, day: i32, order: &str) -> bool {
         let is_new_day = self.last_day != day;

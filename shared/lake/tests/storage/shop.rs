@@ -7,7 +7,7 @@ use domain::money::Centavos;
 use domain::sales::SaleLine;
 use domain::time::{Day, UtcMillis};
 use files::{Files, FolderFiles};
-use lake::{Lake, OrderFate, SortedOrders, SortedSales, Written};
+use lake::{Lake, OrderFate, Rewritten, SortedOrders, SortedSales, Written};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -41,20 +41,29 @@ impl OwnedLine {
 
 /// Lines of few orders, products and days, so that they meet.
 pub fn lines(most: usize) -> impl Strategy<Value = Vec<OwnedLine>> {
+    lines_of(most, 20, 40)
+}
+
+/// Many lines on few days with so many products that their totals are not worth writing.
+pub fn crowded_lines(most: usize) -> impl Strategy<Value = Vec<OwnedLine>> {
+    lines_of(most, 700, 5)
+}
+
+fn lines_of(most: usize, products: u32, days: u32) -> impl Strategy<Value = Vec<OwnedLine>> {
     let start = UtcMillis::parse("2026-01-29T00:00:00-03:00").unwrap().get();
     let line = (
         0..60_u32,
-        0..20_u32,
+        0..products,
         prop_oneof![-3..0, 1..9],
         0..500_000_i64,
-        (0..40_u32, 0..86_400_000_i64),
+        (0..days, 0..86_400_000_i64),
         prop::sample::select(vec!["SP", "RJ", "", "São José"]),
         prop::sample::select(vec!["casa", "", "moda"]),
     );
     let line = line.prop_map(
         move |(order, product, quantity, centavos, when, region, category)| {
             // Half of the orders have all their lines on one day.
-            let day = if order % 2 == 0 { order % 40 } else { when.0 };
+            let day = if order % 2 == 0 { order % days } else { when.0 };
             OwnedLine {
                 order: format!("pedido-{order:03}"),
                 product: format!("p{product}"),
@@ -136,6 +145,22 @@ impl Shop {
         match file.table {
             Table::Sales => self.sales.push(known),
             _ => self.without_sale.push(known),
+        }
+    }
+
+    /// Writes all files of `vendas` anew without these orders.
+    pub async fn drop_orders(&mut self, orders: &BTreeSet<String>) {
+        for file in std::mem::take(&mut self.sales) {
+            let drops = |order: &str, _: i64| orders.contains(order);
+            let folder = self.folder.path();
+            match lake::rewrite(&self.lake, Table::Sales, &file, &drops, folder)
+                .await
+                .unwrap()
+            {
+                Rewritten::Unchanged => self.sales.push(file),
+                Rewritten::Emptied => {}
+                Rewritten::Replaced(file) => self.add(&file),
+            }
         }
     }
 
