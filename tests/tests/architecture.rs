@@ -14,10 +14,11 @@ use sam_template::{Rule, Template};
 use serde_json::Value;
 
 /// What each crate of `shared/` may know; a function or service may know all of them but the tools.
-const SHARED: [(&str, &[&str]); 14] = [
+const SHARED: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("contracts", &["domain"]),
     ("files", &[]),
+    ("warehouse", &["domain"]),
     ("lake", &["domain", "files"]),
     ("invocations", &[]),
     ("queues", &[]),
@@ -73,7 +74,7 @@ const NOT_IN_DOMAIN: [&str; 9] = [
     "async fn",
 ];
 /// Of what is deployed, who may link what is heavy or speaks to one outside system.
-const LINKED_BY: [(&str, &[&str]); 10] = [
+const LINKED_BY: [(&str, &[&str]); 11] = [
     (
         "aws-config",
         &["cold-start", "files", "invocations", "queues", "secrets"],
@@ -89,6 +90,7 @@ const LINKED_BY: [(&str, &[&str]); 10] = [
     ("axum", &["kafka-consumer"]),
     ("parquet", &["lake"]),
     ("rdkafka", &["kafka-consumer"]),
+    ("tokio-postgres", &["warehouse"]),
     // No function carries librdkafka and its OpenSSL: Lambda reads Kafka for them.
     ("kafka-consumer", &["telesales-consumer"]),
 ];

@@ -13,6 +13,7 @@ mod kafka;
 mod mariadb;
 mod ministack;
 mod parts;
+mod postgres;
 mod process;
 mod summary;
 mod terminal;

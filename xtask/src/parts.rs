@@ -9,7 +9,7 @@ use crate::container::Container;
 use crate::failure::{Failure, Outcome};
 use crate::process::Running;
 use crate::tools::SCHEMATHESIS;
-use crate::{kafka, mariadb, ministack};
+use crate::{kafka, mariadb, ministack, postgres};
 
 /// A server that ends with the run, and then the folder of its data where that is elsewhere.
 pub(crate) struct Server {
@@ -72,14 +72,16 @@ pub(crate) enum Kind {
     Kafka,
     Ministack,
     Schemathesis,
+    PostgreSql,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::MariaDb,
         Self::Kafka,
         Self::Ministack,
         Self::Schemathesis,
+        Self::PostgreSql,
     ];
 
     /// As testkit writes it into the parts file.
@@ -89,6 +91,7 @@ impl Kind {
             Self::Kafka => "Kafka",
             Self::Ministack => "ministack",
             Self::Schemathesis => "schemathesis",
+            Self::PostgreSql => "PostgreSQL",
         }
     }
 
@@ -98,6 +101,7 @@ impl Kind {
             Self::Kafka => "FEIRA_KAFKA_BROKERS",
             Self::Ministack => "FEIRA_MINISTACK_URL",
             Self::Schemathesis => "FEIRA_SCHEMATHESIS",
+            Self::PostgreSql => "FEIRA_POSTGRES_URL",
         }
     }
 
@@ -129,6 +133,7 @@ impl Kind {
             Self::Kafka => kafka::start(folder).await,
             Self::Ministack => ministack::start(folder).await,
             Self::Schemathesis => schemathesis().await,
+            Self::PostgreSql => postgres::start(folder).await,
         }
     }
 }

@@ -18,6 +18,7 @@ mod events;
 mod http_call;
 mod kafka;
 mod parts;
+mod postgres;
 mod services;
 mod zip;
 
@@ -27,4 +28,5 @@ pub use deployment::{Packaged, Stack};
 pub use events::{event, event_cases, event_text};
 pub use http_call::HttpCall;
 pub use kafka::{Kafka, OwnKafka, kafka, own_kafka};
-pub use services::{MariaDb, Ministack, mariadb, ministack, schemathesis};
+pub use postgres::postgres;
+pub use services::{MariaDb, Ministack, mariadb, ministack, schemathesis, unique};

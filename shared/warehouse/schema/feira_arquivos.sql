@@ -1,0 +1,7 @@
+CREATE TABLE IF NOT EXISTS feira_arquivos (
+    tabela VARCHAR(64) NOT NULL,
+    arquivo BIGINT NOT NULL,
+    nome VARCHAR(200) NOT NULL
+)
+DISTSTYLE ALL
+COMPOUND SORTKEY (tabela, arquivo);

@@ -1,0 +1,7 @@
+CREATE TABLE IF NOT EXISTS feira_versoes (
+    tabela VARCHAR(64) NOT NULL,
+    versao BIGINT NOT NULL,
+    carregado_em TIMESTAMP NOT NULL
+)
+DISTSTYLE ALL
+COMPOUND SORTKEY (tabela);
