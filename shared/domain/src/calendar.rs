@@ -97,6 +97,7 @@ mod tests {
         assert_eq!(calendar.start_ms(-1), None);
         assert_eq!(calendar.start_ms(i32::MAX), None);
         assert!(calendar.start_ms(60_000).is_some());
-        assert_eq!(calendar.day_number(UtcMillis::new(0).unwrap()), 0);
+        // Midnight in UTC is the evening before in São Paulo.
+        assert_eq!(calendar.day_number(UtcMillis::new(0).unwrap()), -1);
     }
 }

@@ -57,13 +57,20 @@ pub const TELESALES_RECONCILE: Job = Job {
     after: &[],
 };
 
+/// Brings the lake's new files into the warehouse.
+pub const VENDAS_SINCRONIZAR_ARMAZEM: Job = Job {
+    name: "vendas_sincronizar_armazem",
+    after: &[],
+};
+
 /// Every job there is.
-pub const ALL: [Job; 5] = [
+pub const ALL: [Job; 6] = [
     MGM_SET_PROMOTERS,
     MGM_CREATE_PROMOTER_VOUCHER,
     MGM_ANCHOR_AUDIT,
     TELESALES_EXPIRE_CONTACTS,
     TELESALES_RECONCILE,
+    VENDAS_SINCRONIZAR_ARMAZEM,
 ];
 
 /// How the run of a job for a date stands.

@@ -99,6 +99,17 @@ const MOST_VIEWED: [Column; 3] = [
     column("dia", ColumnType::Date),
 ];
 
+/// Where the lake lies within its bucket: the catalogue's DATA_PATH.
+pub const DATA_PREFIX: &str = "lago/";
+/// The path of the only schema.
+const SCHEMA_FOLDER: &str = "main";
+
+/// Where the files of `folder` (a table's name) lie within the bucket: `lago/main/vendas/`.
+#[must_use]
+pub fn folder(name: &str) -> String {
+    format!("{DATA_PREFIX}{SCHEMA_FOLDER}/{name}/")
+}
+
 impl Table {
     /// Every table, by its number.
     pub const ALL: [Self; 5] = [

@@ -23,7 +23,7 @@ mod write;
 
 pub use error::{LakeError, SortError};
 pub use orders::OrderSet;
-pub use place::{DATA_PREFIX, Lake};
+pub use place::Lake;
 pub use query::SalesReader;
 pub use read::{Drops, Rewritten, orders_of, rewrite};
 pub use sort::{LONGEST_ORDER_BYTES, SORT_BUDGET_BYTES, Sorted, SortedOrders, SortedSales};

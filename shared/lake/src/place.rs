@@ -2,15 +2,11 @@
 
 use std::path::Path;
 
-use domain::lake::Table;
+use domain::lake::{Table, folder};
 use files::{FileAddress, Files};
 
 use crate::error::LakeError;
 
-/// The catalogue's DATA_PATH within the bucket.
-pub const DATA_PREFIX: &str = "lago/";
-/// The path of the only schema.
-const SCHEMA_FOLDER: &str = "main";
 /// Beside the tables' folders, for the totals of `vendas`.
 const TOTALS_FOLDER: &str = "vendas_totais";
 const CONTENT_TYPE: &str = "application/vnd.apache.parquet";
@@ -60,8 +56,8 @@ impl Lake {
         self.at(TOTALS_FOLDER, name)
     }
 
-    fn at(&self, folder: &str, name: &str) -> Result<FileAddress, LakeError> {
-        let key = format!("{DATA_PREFIX}{SCHEMA_FOLDER}/{folder}/{name}");
+    fn at(&self, table: &str, name: &str) -> Result<FileAddress, LakeError> {
+        let key = format!("{}{name}", folder(table));
         Ok(FileAddress::new(&self.bucket, &key)?)
     }
 

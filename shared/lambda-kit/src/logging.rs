@@ -14,7 +14,7 @@ use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt, registry};
 use crate::{Invocation, clock};
 
 /// Fields whose values may stand in a log: ids, codes, counts and times, never a person.
-const ALLOWED: [&str; 19] = [
+const ALLOWED: [&str; 21] = [
     "code",
     "count",
     "counts",
@@ -23,6 +23,7 @@ const ALLOWED: [&str; 19] = [
     "event_id",
     "event_type",
     "field",
+    "file.name",
     "invoked_function",
     "job",
     "message_id",
@@ -34,6 +35,7 @@ const ALLOWED: [&str; 19] = [
     "route",
     "status",
     "suspicion",
+    "table",
 ];
 const REDACTED: &str = "(redacted)";
 

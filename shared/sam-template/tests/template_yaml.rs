@@ -97,7 +97,7 @@ fn environment_gets_plausible_names_outside_aws() {
 #[test]
 fn schedules_pass_the_scheduled_time() {
     let template = read(&[]);
-    assert_eq!(template.schedules.len(), 6);
+    assert_eq!(template.schedules.len(), 7);
     for schedule in &template.schedules {
         assert_eq!(
             schedule.input.as_deref(),

@@ -154,6 +154,8 @@ pub mod keys {
     /// Bearer token of the company's own system of completed trips, where there is one.
     pub const COMPLETED_TRIPS_TOKEN: Key =
         Key::new("COMPLETED_TRIPS_TOKEN", SecretName::App, Shape::Text);
+    /// The warehouse, where there is one: `redshift://user:password@host:5439/database`.
+    pub const REDSHIFT_URL: Key = Key::new("REDSHIFT_URL", SecretName::App, Shape::Text);
     /// Database 2 in dev; without it the embedded SQLite file.
     pub const TELESALES_DATABASE_URL_LOCAL: Key = Key::new(
         "TELESALES_DATABASE_URL_LOCAL",
@@ -191,7 +193,7 @@ pub mod keys {
 }
 
 /// Every key there is.
-pub const ALL_KEYS: [Key; 13] = [
+pub const ALL_KEYS: [Key; 14] = [
     keys::DATABASE_URL_LOCAL,
     keys::DATABASE_URL_DEV,
     keys::DATABASE_URL_LIVE,
@@ -199,6 +201,7 @@ pub const ALL_KEYS: [Key; 13] = [
     keys::PSEUDONYM_KEY,
     keys::DEAD_LETTER_KEY,
     keys::COMPLETED_TRIPS_TOKEN,
+    keys::REDSHIFT_URL,
     keys::TELESALES_DATABASE_URL_LOCAL,
     keys::TELESALES_DATABASE_URL_DEV,
     keys::TELESALES_DATABASE_URL_LIVE,

@@ -28,5 +28,5 @@ pub use deployment::{Packaged, Stack};
 pub use events::{event, event_cases, event_text};
 pub use http_call::HttpCall;
 pub use kafka::{Kafka, OwnKafka, kafka, own_kafka};
-pub use postgres::postgres;
-pub use services::{MariaDb, Ministack, mariadb, ministack, schemathesis, unique};
+pub use postgres::postgres_schema;
+pub use services::{MariaDb, Ministack, mariadb, ministack, schemathesis};

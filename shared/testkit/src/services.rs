@@ -196,11 +196,7 @@ fn random_account_id() -> String {
 }
 
 /// A name no other test of this or another run has: a ULID in lower case.
-///
-/// # Panics
-/// Where the system has no random bytes.
-#[must_use]
-pub fn unique() -> String {
+pub(crate) fn unique() -> String {
     let random = getrandom::u64().expect("the operating system has random bytes");
     let now_ms = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

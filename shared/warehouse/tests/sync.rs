@@ -12,7 +12,8 @@ use domain::{
     sales::{Grouping, Question},
     time::UtcMillis,
 };
-use lake::{Lake, Loading, Seeded, own_schema};
+use lake::{Lake, Loading, Seeded};
+use testkit::postgres_schema;
 use warehouse::{
     Tls, Warehouse, WarehouseError,
     sales::{answer, version},
@@ -45,7 +46,7 @@ async fn bring(
 #[tokio::test]
 async fn the_warehouse_holds_the_living_rows_whatever_was_left_out_or_repeated() {
     for seed in 0..12 {
-        let Some(url) = own_schema().await else {
+        let Some(url) = postgres_schema().await else {
             return;
         };
         let warehouse = Warehouse::open(&url, Tls::Never).unwrap();
@@ -81,7 +82,7 @@ async fn the_warehouse_holds_the_living_rows_whatever_was_left_out_or_repeated()
 
 #[tokio::test]
 async fn answers_are_those_of_the_rows_and_tell_their_version() {
-    let Some(url) = own_schema().await else {
+    let Some(url) = postgres_schema().await else {
         return;
     };
     let warehouse = Warehouse::open(&url, Tls::Never).unwrap();
@@ -129,7 +130,7 @@ async fn answers_are_those_of_the_rows_and_tell_their_version() {
 
 #[tokio::test]
 async fn a_warehouse_that_was_never_filled_has_no_version_and_says_so_by_its_state() {
-    let Some(url) = own_schema().await else {
+    let Some(url) = postgres_schema().await else {
         return;
     };
     let warehouse = Warehouse::open(&url, Tls::Never).unwrap();

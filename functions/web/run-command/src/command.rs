@@ -121,7 +121,7 @@ impl Command {
 fn job(fields: &Fields) -> Result<&'static Job, BadMessage> {
     fields.parse("job", |name| {
         let rule = "must be mgm_set_promoters, mgm_create_promoter_voucher, mgm_anchor_audit, \
-            televendas_expirar_contatos or televendas_reconciliar";
+            televendas_expirar_contatos, televendas_reconciliar or vendas_sincronizar_armazem";
         jobs::ALL
             .iter()
             .find(|job| job.name == name)

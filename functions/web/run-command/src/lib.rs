@@ -33,7 +33,8 @@ const RESERVE_MS: i64 = 10_000;
 pub struct JobFunctions(BTreeMap<String, String>);
 
 impl JobFunctions {
-    /// From `JOB_FUNCTIONS` and `TELESALES_JOB_FUNCTIONS`: `{"<job>": "<function>"}` each.
+    /// From `JOB_FUNCTIONS` and those of telesales and of the warehouse: `{"<job>": "<function>"}`
+    /// each.
     ///
     /// # Errors
     /// When one is anything else.

@@ -52,7 +52,8 @@ async fn main() -> ExitCode {
             job_functions: JobFunctions::parse(
                 [functions]
                     .into_iter()
-                    .chain(more("TELESALES_JOB_FUNCTIONS")),
+                    .chain(more("TELESALES_JOB_FUNCTIONS"))
+                    .chain(more("WAREHOUSE_JOB_FUNCTIONS")),
             )?,
             clock: lambda_kit::clock::now,
             telesales,

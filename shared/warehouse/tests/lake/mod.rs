@@ -285,17 +285,6 @@ impl LoadStep for Loading {
     }
 }
 
-/// A schema of this test's own; `None` where there is no PostgreSQL.
-pub async fn own_schema() -> Option<String> {
-    let url = testkit::postgres()?;
-    let name = format!("teste_{}", testkit::unique());
-    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    let create = format!("CREATE SCHEMA {name}");
-    client.batch_execute(&create).await.unwrap();
-    Some(format!("{url}?options=-csearch_path%3D{name}"))
-}
-
 /// The rows of `vendas`, in order.
 pub async fn rows_of(url: &str) -> Vec<String> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
