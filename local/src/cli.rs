@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::demo::DemoArgs;
+use crate::demo::{DemoArgs, DemoSalesArgs};
 
 /// Feira on one machine: builds the functions and runs them as template.yaml wires them, with
 /// embedded queues, database, files and Kafka. No AWS account, no Docker.
@@ -20,6 +20,7 @@ use crate::demo::DemoArgs;
   cargo local -- send PedidosQueue pedidos.ndjson
   cargo local -- run mgm_set_promoters --date 2026-11-19
   cargo local -- demo                            a whole referral campaign, from link to voucher
+  cargo local -- demo-vendas                     a file of sales into the lake, and its totals
 
 State lies in .feira: stop and start as you like, nothing is lost; delete the folder to begin anew.
 Settings come from .env beside the template: DATABASE_URL_LOCAL=mysql://… runs on MySQL or MariaDB,
@@ -110,6 +111,9 @@ pub enum Command {
     /// Replays orders through the whole bundle, from link to voucher, and shows the funnel.
     #[command(after_help = "Example: cargo local -- demo --data local/src/demo/sample --json")]
     Demo(DemoArgs),
+    /// Loads a file of sales twice and asks for every total.
+    #[command(after_help = "Example: cargo local -- demo-vendas --data vendas-de-maio --json")]
+    DemoVendas(DemoSalesArgs),
     /// Sends each line of a file as a message to a queue.
     #[command(after_help = "Example: cargo local -- send PedidosQueue pedidos.ndjson")]
     Send {

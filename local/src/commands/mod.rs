@@ -49,6 +49,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             jobs::backfill(project, &job, range, dry_run, again).await
         }
         Command::Demo(args) => demo::run(project, &args).await,
+        Command::DemoVendas(args) => demo::run_sales(project, &args).await,
         Command::Send {
             queue,
             file,

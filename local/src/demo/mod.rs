@@ -4,6 +4,7 @@
 mod data;
 mod replay;
 mod report;
+mod sales;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::project::Project;
 use crate::terminal;
 
 use data::Data;
+pub use sales::{DemoSalesArgs, run as run_sales};
 
 /// What the command line says about the demonstration.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -37,21 +39,29 @@ pub struct DemoArgs {
 /// A sentence that says what to mend, or which step failed.
 pub async fn run(project: Arc<Project>, options: &DemoArgs) -> Result<(), Failure> {
     let data = Data::read(options.data.as_deref())?;
-    let outcome = match running(&project)? {
-        Some(note) => replay::replay(&Client::new(project, note).await?, &data).await?,
-        None => {
-            let extent = Extent::Everything { port: 0 };
-            let instance =
-                Instance::start(Arc::clone(&project), extent, Terminal::Troubles).await?;
-            let client = Client::new(project, instance.note.clone()).await?;
-            let outcome = replay::replay(&client, &data).await;
-            instance.stop().await;
-            outcome?
-        }
-    };
+    let work = async |client: Client| replay::replay(&client, &data).await;
+    let outcome = on_instance(project, work).await?;
     report::print_funnel(&outcome);
     if options.json {
         terminal::answer(&report::json_line(&outcome)?);
     }
     Ok(())
+}
+
+/// Works with the instance that runs in the state folder, or with one that lives as long.
+async fn on_instance<T>(
+    project: Arc<Project>,
+    work: impl AsyncFnOnce(Client) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if let Some(note) = running(&project)? {
+        return work(Client::new(project, note).await?).await;
+    }
+    let extent = Extent::Everything { port: 0 };
+    let instance = Instance::start(Arc::clone(&project), extent, Terminal::Troubles).await?;
+    let outcome = match Client::new(project, instance.note.clone()).await {
+        Ok(client) => work(client).await,
+        Err(failure) => Err(failure),
+    };
+    instance.stop().await;
+    outcome
 }
