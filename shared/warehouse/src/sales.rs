@@ -5,7 +5,11 @@ use domain::{
     sales::{Group, Grouping, Question, Sums},
     time::UtcMillis,
 };
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{
+    Client, IsolationLevel, Transaction,
+    error::SqlState,
+    types::{ToSql, Type},
+};
 
 use crate::{Warehouse, WarehouseError};
 
@@ -15,14 +19,66 @@ use crate::{Warehouse, WarehouseError};
 /// When the warehouse fails.
 pub async fn version(warehouse: &Warehouse) -> Result<Option<Snapshot>, WarehouseError> {
     let mut guard = warehouse.client().await?;
-    let rows = guard
-        .get()?
+    let transaction = read_only(guard.get()?).await?;
+    held_version(&transaction).await
+}
+
+/// All groups of an answer at a version, in no order; `None` when the warehouse holds another one.
+///
+/// # Errors
+/// When the warehouse fails, or a sum is beyond what an i64 holds.
+pub async fn answer(
+    warehouse: &Warehouse,
+    version: SnapshotId,
+    question: &Question,
+) -> Result<Option<Vec<Group>>, WarehouseError> {
+    let (statement, texts) = statement(question);
+    let parameters: Vec<(&(dyn ToSql + Sync), Type)> = texts
+        .iter()
+        .map(|text| (text as &(dyn ToSql + Sync), Type::VARCHAR))
+        .collect();
+    let mut guard = warehouse.client().await?;
+    let transaction = read_only(guard.get()?).await?;
+    let held = held_version(&transaction).await?;
+    if held.is_none_or(|held| held.id != version) {
+        return Ok(None);
+    }
+    let rows = transaction.query_typed(&statement, &parameters).await?;
+    let groups = rows.iter().map(|row| {
+        Ok(Group {
+            key: row.try_get(0)?,
+            sums: Sums {
+                quantity: row.try_get(1)?,
+                revenue_centavos: row.try_get(2)?,
+                orders: row.try_get(3)?,
+            },
+        })
+    });
+    groups.collect::<Result<_, WarehouseError>>().map(Some)
+}
+
+/// One state for all of its queries, whatever is synced meanwhile.
+async fn read_only(client: &mut Client) -> Result<Transaction<'_>, WarehouseError> {
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true);
+    Ok(transaction.start().await?)
+}
+
+async fn held_version(transaction: &Transaction<'_>) -> Result<Option<Snapshot>, WarehouseError> {
+    let rows = transaction
         .query_typed(
             "SELECT versao, TO_CHAR(carregado_em, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') \
              FROM feira_versoes WHERE tabela = $1",
             &[(&Table::Sales.name(), Type::VARCHAR)],
         )
-        .await?;
+        .await;
+    let rows = match rows {
+        // Nothing was ever synced.
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(None),
+        rows => rows?,
+    };
     let Some(row) = rows.first() else {
         return Ok(None);
     };
@@ -31,35 +87,6 @@ pub async fn version(warehouse: &Warehouse) -> Result<Option<Snapshot>, Warehous
         id: SnapshotId(row.try_get(0)?),
         committed: UtcMillis::parse(committed).map_err(|_| WarehouseError::Answer("time"))?,
     }))
-}
-
-/// All groups of an answer, in no order.
-///
-/// # Errors
-/// When the warehouse fails, or a sum is beyond what an i64 holds.
-pub async fn answer(
-    warehouse: &Warehouse,
-    question: &Question,
-) -> Result<Vec<Group>, WarehouseError> {
-    let (statement, texts) = statement(question);
-    let parameters: Vec<(&(dyn ToSql + Sync), Type)> = texts
-        .iter()
-        .map(|text| (text as &(dyn ToSql + Sync), Type::VARCHAR))
-        .collect();
-    let mut guard = warehouse.client().await?;
-    let rows = guard.get()?.query_typed(&statement, &parameters).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Group {
-                key: row.try_get(0)?,
-                sums: Sums {
-                    quantity: row.try_get(1)?,
-                    revenue_centavos: row.try_get(2)?,
-                    orders: row.try_get(3)?,
-                },
-            })
-        })
-        .collect()
 }
 
 /// The statement and the values of its `$1`, `$2`, ….
