@@ -19,7 +19,7 @@ use crate::{Warehouse, WarehouseError};
 /// When the warehouse fails.
 pub async fn version(warehouse: &Warehouse) -> Result<Option<Snapshot>, WarehouseError> {
     let mut guard = warehouse.client().await?;
-    let transaction = read_only(guard.get()?).await?;
+    let transaction = one_state(guard.get()?).await?;
     held_version(&transaction).await
 }
 
@@ -38,7 +38,7 @@ pub async fn answer(
         .map(|text| (text as &(dyn ToSql + Sync), Type::VARCHAR))
         .collect();
     let mut guard = warehouse.client().await?;
-    let transaction = read_only(guard.get()?).await?;
+    let transaction = one_state(guard.get()?).await?;
     let held = held_version(&transaction).await?;
     if held.is_none_or(|held| held.id != version) {
         return Ok(None);
@@ -58,11 +58,10 @@ pub async fn answer(
 }
 
 /// One state for all of its queries, whatever is synced meanwhile.
-async fn read_only(client: &mut Client) -> Result<Transaction<'_>, WarehouseError> {
+async fn one_state(client: &mut Client) -> Result<Transaction<'_>, WarehouseError> {
     let transaction = client
         .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true);
+        .isolation_level(IsolationLevel::RepeatableRead);
     Ok(transaction.start().await?)
 }
 
