@@ -7,4 +7,5 @@ pub mod fields;
 pub mod jobs;
 pub mod mgm;
 pub mod page;
+pub mod sales;
 pub mod telesales;

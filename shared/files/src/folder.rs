@@ -169,6 +169,7 @@ impl FolderFiles {
                 size_bytes: metadata.len(),
                 content_type,
                 modified_ms: modified_ms(&metadata),
+                etag: etag(&metadata),
             })
         })
         .await
@@ -370,6 +371,15 @@ fn walk(
         }
     }
     Ok(())
+}
+
+fn etag(metadata: &fs::Metadata) -> String {
+    let since = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let nanos = since.map_or(0, |since| since.as_nanos());
+    format!("{:x}-{nanos:x}", metadata.len())
 }
 
 fn modified_ms(metadata: &fs::Metadata) -> i64 {

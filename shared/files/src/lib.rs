@@ -44,6 +44,8 @@ pub struct FileInfo {
     pub content_type: String,
     /// Last change, epoch milliseconds; S3 knows whole seconds only.
     pub modified_ms: i64,
+    /// What tells this content from the one before it: S3's ETag; in a folder its size and time.
+    pub etag: String,
 }
 
 /// One file of a list.

@@ -173,6 +173,11 @@ impl S3Files {
             size_bytes: bytes(output.content_length()),
             content_type: output.content_type().unwrap_or_default().to_owned(),
             modified_ms: milliseconds(output.last_modified()),
+            etag: output
+                .e_tag()
+                .unwrap_or_default()
+                .trim_matches('"')
+                .to_owned(),
         })
     }
 

@@ -28,4 +28,4 @@ pub use query::SalesReader;
 pub use read::{Drops, Rewritten, orders_of, rewrite};
 pub use sort::{LONGEST_ORDER_BYTES, SORT_BUDGET_BYTES, Sorted, SortedOrders, SortedSales};
 pub use texts::{MOST_TEXT_BYTES, MOST_TEXTS, TooManyTexts};
-pub use write::{OrderFate, Written, discard, write};
+pub use write::{OrderFate, Repeated, RepeatedLines, Written, discard, write};

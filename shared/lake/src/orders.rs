@@ -99,6 +99,12 @@ impl OrderSet {
         self.held.contains(&fingerprint) || self.sorted.binary_search(&fingerprint).is_ok()
     }
 
+    /// The place of an order in a set that a sorted file gave: from 0 to its length.
+    #[must_use]
+    pub fn position(&self, order: &str) -> Option<usize> {
+        self.sorted.binary_search(&self.fingerprints.of(order)).ok()
+    }
+
     /// How many orders.
     #[must_use]
     pub fn len(&self) -> usize {

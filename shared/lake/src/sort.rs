@@ -58,6 +58,29 @@ impl Payload for SaleFields {
     }
 }
 
+/// A line and the hash of its letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LetteredFields {
+    pub fields: SaleFields,
+    pub fingerprint: u64,
+}
+
+impl Payload for LetteredFields {
+    fn encode(&self, day: i32, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.fingerprint.to_le_bytes());
+        self.fields.encode(day, bytes);
+    }
+
+    fn decode(day: i32, bytes: &mut &[u8]) -> Option<Self> {
+        let (fingerprint, rest) = bytes.split_first_chunk()?;
+        *bytes = rest;
+        Some(Self {
+            fingerprint: u64::from_le_bytes(*fingerprint),
+            fields: SaleFields::decode(day, bytes)?,
+        })
+    }
+}
+
 /// The load of an order that has no sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Load(pub i64);
@@ -76,7 +99,7 @@ impl Payload for Load {
 pub struct SortedSales {
     folder: std::path::PathBuf,
     texts: LineTexts,
-    lines: Sorter<SaleFields>,
+    lines: Sorter<LetteredFields>,
     cancelled: Sorter<Load>,
     seen: SeenOrders,
     days: SaoPauloDays,
@@ -85,7 +108,7 @@ pub struct SortedSales {
 /// The lines of a file in order, and what its orders come to.
 pub struct Sorted {
     texts: LineTexts,
-    lines: SortedRecords<SaleFields>,
+    lines: SortedRecords<LetteredFields>,
     cancelled: SortedRecords<Load>,
     orders: KnownOrders,
     facts: OrderFacts,
@@ -111,11 +134,12 @@ impl SortedSales {
         }
     }
 
-    /// Takes a line.
+    /// Takes a line. Lines of a day and order that are the same to the letter have the same
+    /// `fingerprint`.
     ///
     /// # Errors
     /// When a limit is met ([`SortError`]) or the temporary folder fails.
-    pub fn push(&mut self, line: &SaleLine<'_>) -> Result<(), SortError> {
+    pub fn push(&mut self, line: &SaleLine<'_>, fingerprint: u64) -> Result<(), SortError> {
         line.revenue_centavos().ok_or(SortError::TooLarge)?;
         let day = self.days.day_of(line.sold);
         self.seen.note(&self.folder, line.order, day)?;
@@ -127,7 +151,14 @@ impl SortedSales {
             price_centavos: line.unit_price.get(),
             sold_ms: line.sold.get(),
         };
-        self.lines.push(day, line.order, fields)
+        self.lines.push(
+            day,
+            line.order,
+            LetteredFields {
+                fields,
+                fingerprint,
+            },
+        )
     }
 
     /// Takes a line of quantity 0: the order has no sale, whatever else the file says of it.
@@ -202,7 +233,7 @@ impl Sorted {
 
     pub(crate) fn each_line<E: From<SortError>>(
         &self,
-        mut visit: impl FnMut(i32, &str, SaleFields) -> Result<(), E>,
+        mut visit: impl FnMut(i32, &str, LetteredFields) -> Result<(), E>,
     ) -> Result<(), E> {
         self.lines
             .each(|record| visit(record.day, record.order, record.payload))

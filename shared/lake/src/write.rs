@@ -3,6 +3,7 @@
 mod sales_file;
 mod without_sale_file;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -12,7 +13,7 @@ use ulid::Ulid;
 use crate::error::LakeError;
 use crate::orders::{FingerprintSet, Fingerprints};
 use crate::place::Lake;
-use crate::sort::{Sorted, SortedOrders};
+use crate::sort::{LetteredFields, SaleFields, Sorted, SortedOrders};
 
 pub(crate) use sales_file::{Line, LocalFile, SalesFile, text_arrays};
 pub(crate) use without_sale_file::WithoutSaleFile;
@@ -37,6 +38,28 @@ pub struct Written {
     pub lines: u64,
     /// Orders without sale that were given or found, repeated ones counted again.
     pub orders_without_sale: u64,
+    /// Lines of the file that are the same to the letter as an earlier one of their day and order.
+    pub repeated: Repeated,
+}
+
+/// What repeated lines come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Repeated {
+    /// How many.
+    pub lines: u64,
+    /// Their units.
+    pub quantity: i64,
+    /// What they are worth.
+    pub revenue_centavos: i64,
+}
+
+/// What becomes of lines that are the same to the letter as an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepeatedLines {
+    /// They count: one line for each unit is a common export.
+    Kept,
+    /// They are left out.
+    Dropped,
 }
 
 /// A new name for a file: it sorts by the time of its making.
@@ -65,6 +88,7 @@ pub async fn write(
     folder: &Path,
     fate: &(dyn Fn(&str) -> OrderFate + Sync),
     without_sale: SortedOrders,
+    repeated_lines: RepeatedLines,
 ) -> Result<Written, LakeError> {
     let mut work = Work {
         sorted,
@@ -72,12 +96,16 @@ pub async fn write(
         folder,
         fate,
         without_sale,
+        repeated_lines,
         files: Vec::new(),
         lines: 0,
+        repeated: Repeated::default(),
     };
     work.sales()?;
     let (lines, orders_without_sale) = (work.lines, work.cancelled_orders()?);
+    let repeated = work.repeated;
     Ok(Written {
+        repeated,
         files: upload(lake, work.end()?).await?,
         lines,
         orders_without_sale,
@@ -90,8 +118,10 @@ struct Work<'a> {
     folder: &'a Path,
     fate: &'a (dyn Fn(&str) -> OrderFate + Sync),
     without_sale: SortedOrders,
+    repeated_lines: RepeatedLines,
     files: Vec<LocalFile>,
     lines: u64,
+    repeated: Repeated,
 }
 
 /// What is known of the order whose lines come.
@@ -102,6 +132,48 @@ struct Current {
     is_spanning: bool,
 }
 
+/// Fingerprints of the lines of a day and order: mostly one or two.
+#[derive(Default)]
+struct Seen {
+    few: Vec<u64>,
+    many: HashSet<u64>,
+}
+
+impl Seen {
+    const FEW: usize = 16;
+
+    fn clear(&mut self) {
+        self.few.clear();
+        if !self.many.is_empty() {
+            self.many = HashSet::new();
+        }
+    }
+
+    fn is_first(&mut self, fingerprint: u64) -> bool {
+        if self.few.contains(&fingerprint) {
+            return false;
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(fingerprint);
+            return true;
+        }
+        self.many.insert(fingerprint)
+    }
+}
+
+impl Repeated {
+    fn add(&mut self, line: &SaleFields) -> Result<(), LakeError> {
+        let quantity = i64::from(line.quantity);
+        let revenue = line.price_centavos.checked_mul(quantity);
+        self.lines += 1;
+        self.quantity = self.quantity.saturating_add(quantity);
+        self.revenue_centavos = revenue
+            .and_then(|revenue| self.revenue_centavos.checked_add(revenue))
+            .ok_or(LakeError::TooLarge)?;
+        Ok(())
+    }
+}
+
 impl Work<'_> {
     fn sales(&mut self) -> Result<(), LakeError> {
         let (sorted, load) = (self.sorted, self.load);
@@ -109,31 +181,46 @@ impl Work<'_> {
         let arrays = text_arrays(texts);
         let mut file = SalesFile::begin(self.folder, texts, arrays.clone())?;
         let mut current: Option<Current> = None;
-        sorted.each_line(|day, order, fields| {
-            let is_same = |current: &&Current| current.day == day && current.order == order;
-            if current.as_ref().filter(is_same).is_none() {
-                let found = self.judge(day, order)?;
-                if found.is_written && file.is_full_before(day, order) {
-                    let next = SalesFile::begin(self.folder, texts, arrays.clone())?;
-                    self.files
-                        .extend(std::mem::replace(&mut file, next).finish()?);
+        let mut seen = Seen::default();
+        sorted.each_line(
+            |day,
+             order,
+             LetteredFields {
+                 fields,
+                 fingerprint,
+             }| {
+                let is_same = |current: &&Current| current.day == day && current.order == order;
+                if current.as_ref().filter(is_same).is_none() {
+                    let found = self.judge(day, order)?;
+                    if found.is_written && file.is_full_before(day, order) {
+                        let next = SalesFile::begin(self.folder, texts, arrays.clone())?;
+                        self.files
+                            .extend(std::mem::replace(&mut file, next).finish()?);
+                    }
+                    current = Some(found);
+                    seen.clear();
                 }
-                current = Some(found);
-            }
-            match &current {
-                Some(known) if known.is_written => {
-                    self.lines += 1;
-                    file.line(&Line {
-                        order,
-                        day,
-                        fields,
-                        load,
-                        is_spanning: known.is_spanning,
-                    })
+                if !seen.is_first(fingerprint) {
+                    self.repeated.add(&fields)?;
+                    if self.repeated_lines == RepeatedLines::Dropped {
+                        return Ok(());
+                    }
                 }
-                _ => Ok(()),
-            }
-        })?;
+                match &current {
+                    Some(known) if known.is_written => {
+                        self.lines += 1;
+                        file.line(&Line {
+                            order,
+                            day,
+                            fields,
+                            load,
+                            is_spanning: known.is_spanning,
+                        })
+                    }
+                    _ => Ok(()),
+                }
+            },
+        )?;
         self.files.extend(file.finish()?);
         Ok(())
     }

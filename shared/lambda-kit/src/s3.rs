@@ -4,7 +4,6 @@
 use std::process::ExitCode;
 
 use aws_lambda_events::event::s3::S3Event;
-use domain::time::UtcMillis;
 use serde_json::Value;
 
 use crate::{Aftercare, Invocation, InvocationFailed, StartError, runtime};
@@ -30,7 +29,7 @@ pub trait Handler {
     fn handle(
         &self,
         object: &ObjectCreated,
-        now: UtcMillis,
+        invocation: &Invocation,
     ) -> impl Future<Output = Result<(), InvocationFailed>>;
 }
 
@@ -46,7 +45,7 @@ where
         async || start().await.map(runtime::Started),
         async |runtime::Started((_, handler)): &runtime::Started<P, H>,
                event,
-               invocation: &Invocation| { answer(handler, event, invocation.now).await },
+               invocation: &Invocation| { answer(handler, event, invocation).await },
     )
     .await
 }
@@ -58,7 +57,7 @@ where
 pub async fn answer<H: Handler>(
     handler: &H,
     event: Value,
-    now: UtcMillis,
+    invocation: &Invocation,
 ) -> Result<(), InvocationFailed> {
     let event: S3Event =
         serde_json::from_value(event).map_err(|_| InvocationFailed::new("not_an_s3_event"))?;
@@ -75,7 +74,7 @@ pub async fn answer<H: Handler>(
             etag: object.e_tag.unwrap_or_default(),
             version: object.version_id,
         };
-        handler.handle(&created, now).await?;
+        handler.handle(&created, invocation).await?;
     }
     Ok(())
 }
@@ -115,7 +114,7 @@ mod tests {
         async fn handle(
             &self,
             object: &ObjectCreated,
-            _: UtcMillis,
+            _: &Invocation,
         ) -> Result<(), InvocationFailed> {
             self.taken.borrow_mut().push(object.clone());
             if self.fails_at == Some(object.key.as_str()) {
@@ -162,7 +161,8 @@ mod tests {
     }
 
     async fn answered(files: &Files, event: Value) -> Result<(), String> {
-        let answer = answer(files, event, UtcMillis::new(0).unwrap()).await;
+        let invocation = Invocation::at(domain::time::UtcMillis::new(0).unwrap());
+        let answer = answer(files, event, &invocation).await;
         answer.map_err(|failed| failed.code)
     }
 

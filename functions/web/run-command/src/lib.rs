@@ -229,6 +229,7 @@ impl RunCommand {
             queues: &self.queues,
             store: &self.store,
             telesales: self.telesales.as_ref(),
+            invoker: self.invoker.as_ref(),
             key: &self.seal_key,
             route,
         };

@@ -1,11 +1,13 @@
 //! Dead letters go back to their queue: what was sealed is opened, what came by redrive goes as it
-//! is. Records of `clientes` lie in no queue, so they are taken over here, as their reader would. Each letter is deleted
-//! only once that was done, so a crash does it twice and loses none.
+//! is. Records of `clientes` lie in no queue, so they are taken over here, as their reader would.
+//! An invocation that failed for good begins again. Each letter is deleted only once that was done,
+//! so a crash does it twice and loses none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::customers;
 use domain::time::UtcMillis;
+use invocations::Invoker;
 use lambda_kit::{SealKey, dead_letter::DeadLetter, kafka};
 use queues::{OutgoingMessage, QueueError, Queues, ReceivedMessage};
 use serde_json::{Value, json};
@@ -20,6 +22,8 @@ const AT_ONCE: u32 = 10;
 const CUSTOMERS: &str = "clientes";
 /// The address of a route whose records are taken over into database 2.
 const TELESALES: &str = "televendas";
+/// What the address of a route begins with whose letters are failed invocations of a function.
+const INVOKE: &str = "invocar:";
 
 /// Queues of dead letters by their names in the template, and where each is replayed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +32,8 @@ pub struct DeadLetterRoutes(BTreeMap<String, (String, String)>);
 impl DeadLetterRoutes {
     /// From `DEAD_LETTER_ROUTES`: `{"<name>": ["<dead letters' address>", "<queue's address>"]}`;
     /// instead of a queue's address, `clientes` stands for database 1, `televendas` for database 2,
-    /// whose route stands in `TELESALES_DEAD_LETTER_ROUTES`.
+    /// whose route stands in `TELESALES_DEAD_LETTER_ROUTES`, and `invocar:<function>` for a function
+    /// whose failed invocations begin again.
     ///
     /// # Errors
     /// When one is anything else.
@@ -135,6 +140,7 @@ pub(crate) struct Replay<'a> {
     pub queues: &'a Queues,
     pub store: &'a Store,
     pub telesales: Option<&'a Telesales>,
+    pub invoker: Option<&'a Invoker>,
     pub key: &'a SealKey,
     pub route: &'a (String, String),
 }
@@ -190,7 +196,10 @@ impl Replay<'_> {
                 Some(telesales) => telesales.take_over(&original.content, now).await,
                 None => false,
             },
-            queue => self.send(original, queue, now).await,
+            to => match to.strip_prefix(INVOKE) {
+                Some(function) => self.invoke(&original.content, function).await,
+                None => self.send(original, to, now).await,
+            },
         };
         if delivered {
             self.queues.delete(from, &original.receipts).await?;
@@ -250,6 +259,26 @@ impl Replay<'_> {
                 false
             }
             None => false,
+        }
+    }
+
+    /// Begins a failed invocation again: Lambda's record of it holds its event (Lambda developer
+    /// guide, "Destinations for asynchronous invocation").
+    async fn invoke(&self, record: &[u8], function: &str) -> bool {
+        let record: Option<Value> = serde_json::from_slice(record).ok();
+        let event = record
+            .as_ref()
+            .and_then(|record| record.get("requestPayload"));
+        let (Some(event), Some(invoker)) = (event, self.invoker) else {
+            return false;
+        };
+        let begun = invoker.invoke_async(function, event.to_string().into_bytes());
+        match begun.await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "a failed invocation was not begun again");
+                false
+            }
         }
     }
 

@@ -41,12 +41,14 @@ struct Source {
 
 /// Reads a Parquet file: the columns by name in any order, others not at all; a batch at a time.
 /// Times without a zone are São Paulo's. Numbers are taken where they are exact; a price kept as a
-/// binary fraction is the centavos that it lies within 10⁻⁶ reais of.
+/// binary fraction is the centavos that it lies within 10⁻⁶ reais of. A file of more than `most_rows`
+/// is not begun.
 ///
 /// # Errors
 /// When the file as a whole can't be taken, the quarantine fails, or `lines` does.
 pub fn read_parquet<F: ChunkReader + 'static, L: Lines, W: Write>(
     file: F,
+    most_rows: u64,
     now: UtcMillis,
     lines: &mut L,
     quarantine: &mut Quarantine<W>,
@@ -55,6 +57,10 @@ pub fn read_parquet<F: ChunkReader + 'static, L: Lines, W: Write>(
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder =
         ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(broken)?;
+    let rows = builder.metadata().file_metadata().num_rows();
+    if u64::try_from(rows).map_err(|_| BadFile::NotParquet)? > most_rows {
+        return Err(BadFile::TooLarge.into());
+    }
     let names = builder
         .schema()
         .fields()

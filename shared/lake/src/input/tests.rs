@@ -325,6 +325,7 @@ fn parquet(bytes: Vec<u8>) -> Result<Outcome, BadFile> {
     let mut quarantine = Quarantine::new(Vec::new());
     match read_parquet(
         bytes::Bytes::from(bytes),
+        1_000,
         now(),
         &mut taken,
         &mut quarantine,

@@ -19,14 +19,16 @@ fn sorted(lines: &[(String, String, i64)], budget_bytes: usize) -> Sorted {
     let folder = tempfile::tempdir().unwrap();
     let mut sales = SortedSales::with_budget(folder.path(), budget_bytes);
     for (order, product, sold_ms) in lines {
-        sales.push(&line(order, product, *sold_ms)).unwrap();
+        sales.push(&line(order, product, *sold_ms), 7).unwrap();
     }
     sales.finish().unwrap()
 }
 
 fn content(sorted: &Sorted) -> Vec<(i32, String, String, i64)> {
     let mut found = Vec::new();
-    let each = sorted.each_line(|day, order, fields| {
+    let each = sorted.each_line(|day, order, line| {
+        let fields = line.fields;
+        assert_eq!(line.fingerprint, 7);
         let product = sorted.texts().products.get(fields.product).to_owned();
         assert_eq!((fields.quantity, fields.price_centavos), (-3, 1_999));
         found.push((day, order.to_owned(), product, fields.sold_ms));
@@ -92,12 +94,12 @@ fn what_is_beyond_a_limit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut sales = SortedSales::new(folder.path());
     let long = "a".repeat(LONGEST_ORDER_BYTES + 1);
-    let pushed = sales.push(&line(&long, "x", 0));
+    let pushed = sales.push(&line(&long, "x", 0), 0);
     assert!(matches!(pushed, Err(SortError::OrderTooLong)));
     let mut dear = line("a", "x", 0);
     dear.unit_price = domain::money::LARGEST;
     dear.quantity = i32::MAX;
-    assert!(matches!(sales.push(&dear), Err(SortError::TooLarge)));
+    assert!(matches!(sales.push(&dear, 0), Err(SortError::TooLarge)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use domain::money::Centavos;
 use domain::sales::SaleLine;
 use domain::time::{Day, UtcMillis};
 use files::{Files, FolderFiles};
-use lake::{Lake, OrderFate, Rewritten, SortedOrders, SortedSales, Written};
+use lake::{Lake, OrderFate, RepeatedLines, Rewritten, SortedOrders, SortedSales, Written};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -122,7 +122,7 @@ impl Shop {
         let temporary = tempfile::tempdir().unwrap();
         let mut sales = SortedSales::with_budget(temporary.path(), 4_000);
         for line in lines {
-            sales.push(&line.as_line()).unwrap();
+            sales.push(&line.as_line(), 0).unwrap();
         }
         for order in cancelled {
             sales.cancel(order).unwrap();
@@ -130,7 +130,16 @@ impl Shop {
         let sorted = sales.finish().unwrap();
         let without_sale = SortedOrders::new(temporary.path());
         let folder = temporary.path();
-        let written = lake::write(&self.lake, &sorted, load, folder, fate, without_sale).await;
+        let written = lake::write(
+            &self.lake,
+            &sorted,
+            load,
+            folder,
+            fate,
+            without_sale,
+            RepeatedLines::Kept,
+        )
+        .await;
         let written = written.unwrap();
         for file in &written.files {
             self.add(file);
