@@ -14,11 +14,24 @@ use sam_template::{Rule, Template};
 use serde_json::Value;
 
 /// What each crate of `shared/` may know; a function or service may know all of them but the tools.
-const SHARED: [(&str, &[&str]); 15] = [
+const SHARED: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("contracts", &["domain"]),
     ("files", &[]),
     ("warehouse", &["domain"]),
+    (
+        "sales-answers",
+        &[
+            "cold-start",
+            "contracts",
+            "domain",
+            "files",
+            "lake",
+            "lambda-kit",
+            "sql-store",
+            "warehouse",
+        ],
+    ),
     ("lake", &["domain", "files"]),
     ("invocations", &[]),
     ("queues", &[]),

@@ -8,4 +8,5 @@ pub mod jobs;
 pub mod mgm;
 pub mod page;
 pub mod sales;
+pub mod sales_summary;
 pub mod telesales;

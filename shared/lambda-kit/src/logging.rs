@@ -14,7 +14,7 @@ use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt, registry};
 use crate::{Invocation, clock};
 
 /// Fields whose values may stand in a log: ids, codes, counts and times, never a person.
-const ALLOWED: [&str; 21] = [
+const ALLOWED: [&str; 23] = [
     "code",
     "count",
     "counts",
@@ -26,6 +26,7 @@ const ALLOWED: [&str; 21] = [
     "file.name",
     "invoked_function",
     "job",
+    "load",
     "message_id",
     "order_id",
     "place",
@@ -36,6 +37,7 @@ const ALLOWED: [&str; 21] = [
     "status",
     "suspicion",
     "table",
+    "version",
 ];
 const REDACTED: &str = "(redacted)";
 

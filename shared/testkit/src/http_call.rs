@@ -10,6 +10,7 @@ pub struct HttpCall {
     route: String,
     path: BTreeMap<String, String>,
     headers: BTreeMap<String, String>,
+    query: BTreeMap<String, String>,
     claims: Option<Value>,
     body: Option<String>,
 }
@@ -30,6 +31,7 @@ impl HttpCall {
             route: route.to_owned(),
             path: BTreeMap::new(),
             headers,
+            query: BTreeMap::new(),
             claims: None,
             body: None,
         }
@@ -46,6 +48,13 @@ impl HttpCall {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// A query parameter, decoded.
+    #[must_use]
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        self.query.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -104,6 +113,15 @@ impl HttpCall {
             },
             "isBase64Encoded": false,
         });
+        if !self.query.is_empty() {
+            let pairs: Vec<String> = self
+                .query
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            event["rawQueryString"] = json!(pairs.join("&"));
+            event["queryStringParameters"] = json!(self.query);
+        }
         if let Some(claims) = &self.claims {
             event["requestContext"]["authorizer"] = json!({"lambda": claims});
         }

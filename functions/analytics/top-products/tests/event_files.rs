@@ -1,0 +1,37 @@
+//! Every event file of top-products, on every database that there is.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what supports a test stops it where something is not as it should be"
+)]
+
+use domain::time::UtcMillis;
+use files::{Files, FolderFiles};
+use lambda_kit::{Invocation, http};
+use sales_answers::LakeSource;
+use sql_store::Store;
+use tempfile::TempDir;
+use testkit::{databases, event, event_cases};
+use top_products::TopProducts;
+
+const FUNCTION: &str = "top-products";
+
+#[tokio::test]
+async fn an_empty_lake_answers_what_is_asked_well_and_refuses_the_rest() {
+    let now = UtcMillis::parse("2026-11-20T12:00:00Z").unwrap();
+    for database in databases().await {
+        let store = Store::open(database.url()).await.unwrap();
+        sql_store::migrate::migrate(&store, now).await.unwrap();
+        let folder = TempDir::new().unwrap();
+        let files = Files::Folder(FolderFiles::open(folder.path()).unwrap());
+        let handler = TopProducts::new(LakeSource::new(store, files, "sales-bucket"));
+        for case in event_cases(FUNCTION) {
+            let answer = http::answer(&handler, event(FUNCTION, &case), &Invocation::at(now)).await;
+            let expected = if case.starts_with("accepted-") {
+                200
+            } else {
+                400
+            };
+            assert_eq!(answer["statusCode"], expected, "{case}: {answer}");
+        }
+    }
+}
