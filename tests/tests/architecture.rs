@@ -14,7 +14,7 @@ use sam_template::{Rule, Template};
 use serde_json::Value;
 
 /// What each crate of `shared/` may know; a function or service may know all of them but the tools.
-const SHARED: [(&str, &[&str]); 16] = [
+const SHARED: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("contracts", &["domain"]),
     ("files", &[]),
@@ -62,11 +62,14 @@ const SHARED: [(&str, &[&str]); 16] = [
             "consumer",
             "contracts",
             "domain",
+            "kafka-settings",
             "lambda-kit",
             "secrets",
             "sql-store",
         ],
     ),
+    ("kafka-settings", &[]),
+    ("kafka-producer", &["kafka-settings"]),
     ("sam-template", &[]),
     ("testkit", &[]),
 ];
@@ -87,7 +90,7 @@ const NOT_IN_DOMAIN: [&str; 9] = [
     "async fn",
 ];
 /// Of what is deployed, who may link what is heavy or speaks to one outside system.
-const LINKED_BY: [(&str, &[&str]); 11] = [
+const LINKED_BY: [(&str, &[&str]); 12] = [
     (
         "aws-config",
         &["cold-start", "files", "invocations", "queues", "secrets"],
@@ -102,10 +105,15 @@ const LINKED_BY: [(&str, &[&str]); 11] = [
     ),
     ("axum", &["kafka-consumer"]),
     ("parquet", &["lake"]),
-    ("rdkafka", &["kafka-consumer"]),
+    (
+        "rdkafka",
+        &["kafka-consumer", "kafka-producer", "kafka-settings"],
+    ),
     ("tokio-postgres", &["warehouse"]),
-    // No function carries librdkafka and its OpenSSL: Lambda reads Kafka for them.
+    // No function reads Kafka by librdkafka: Lambda does that for them.
     ("kafka-consumer", &["telesales-consumer"]),
+    // Who writes to Kafka carries librdkafka and its OpenSSL.
+    ("kafka-producer", &["collect-events", "publish-outbox"]),
 ];
 /// Functions whose cold start must stay near a bare one: neither SQL nor an AWS client in them.
 const LIGHT: [&str; 2] = ["api-docs", "authorize"];

@@ -10,7 +10,7 @@ mod problems;
 pub mod scheduled_job;
 
 pub use aftercare::Announcer;
-pub use parts::{Consumer, SqlParts, open_queues};
+pub use parts::{Consumer, QueueParts, SqlParts, kafka_needs, kafka_setting, open_queues};
 pub use problems::store_problem;
 pub use secrets::{DatabaseName, Need, ProcessEnvironment, Secrets, Stage, keys};
 

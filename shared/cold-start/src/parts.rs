@@ -34,6 +34,16 @@ pub struct SqlParts {
     sdk: Option<SdkConfig>,
 }
 
+/// What a function over queues and no database has.
+pub struct QueueParts {
+    /// The process environment at the cold start.
+    pub process: ProcessEnvironment,
+    /// The settings that the function declared.
+    pub secrets: Secrets,
+    /// The queues.
+    pub queues: Queues,
+}
+
 /// What a function that consumes messages has besides.
 pub struct Consumer {
     announcer: Announcer,
@@ -56,22 +66,11 @@ impl SqlParts {
     /// # Errors
     /// Tells every setting that is missing or wrong, and no value.
     pub async fn open_on(database: DatabaseName, needs: &[Need]) -> Result<Self, StartError> {
-        let process = ProcessEnvironment::current();
-        let stage = Stage::of(&process)?;
-        let sdk = match stage {
-            Stage::Prod => Some(load_sdk().await),
-            Stage::Dev if process.get("AWS_ENDPOINT_URL_LAMBDA").is_some() => {
-                Some(load_sdk().await)
-            }
-            Stage::Dev => None,
-        };
-        let source = match (stage, &sdk) {
-            (Stage::Prod, Some(sdk)) => Source::SecretsManager(sdk),
-            _ => Source::Dotenv,
-        };
         let own = [Need::Database(database)];
         let needs: Vec<Need> = own.iter().chain(needs).copied().collect();
-        let secrets = Secrets::load(&process, source, &needs).await?;
+        let settings = settings(&needs).await?;
+        let (process, secrets, sdk) = (settings.process, settings.secrets, settings.sdk);
+        let stage = secrets.stage();
         let store = open_store(stage, secrets.database(database)?).await?;
         Ok(Self {
             process,
@@ -172,6 +171,84 @@ impl SqlParts {
                 .ok_or("the key of dead letters must be 32 bytes")?,
         })
     }
+}
+
+impl QueueParts {
+    /// Reads what `needs` lists and opens the queues.
+    ///
+    /// # Errors
+    /// Tells every setting that is missing or wrong, and no value.
+    pub async fn open(needs: &[Need]) -> Result<Self, StartError> {
+        let settings = settings(needs).await?;
+        let (process, secrets) = (settings.process, settings.secrets);
+        let queues = open_queues(&process, secrets.stage(), settings.sdk.as_ref()).await?;
+        Ok(Self {
+            process,
+            secrets,
+            queues,
+        })
+    }
+
+    /// A variable that the template must give.
+    ///
+    /// # Errors
+    /// When it is unset.
+    pub fn variable(&self, name: &'static str) -> Result<&str, VariableMissing> {
+        variable(&self.process, name)
+    }
+}
+
+struct Settings {
+    process: ProcessEnvironment,
+    secrets: Secrets,
+    sdk: Option<SdkConfig>,
+}
+
+async fn settings(needs: &[Need]) -> Result<Settings, StartError> {
+    let process = ProcessEnvironment::current();
+    let stage = Stage::of(&process)?;
+    let sdk = match stage {
+        Stage::Prod => Some(load_sdk().await),
+        Stage::Dev if process.get("AWS_ENDPOINT_URL_LAMBDA").is_some() => Some(load_sdk().await),
+        Stage::Dev => None,
+    };
+    let source = match (stage, &sdk) {
+        (Stage::Prod, Some(sdk)) => Source::SecretsManager(sdk),
+        _ => Source::Dotenv,
+    };
+    let secrets = Secrets::load(&process, source, needs).await?;
+    Ok(Settings {
+        process,
+        secrets,
+        sdk,
+    })
+}
+
+/// What a function that writes to Kafka may need of the secret: nothing where KAFKA_BROKERS is not
+/// set.
+#[must_use]
+pub fn kafka_needs() -> &'static [Need] {
+    const NEEDS: [Need; 2] = [
+        Need::Optional(keys::KAFKA_USER),
+        Need::Optional(keys::KAFKA_PASSWORD),
+    ];
+    let has_kafka = ProcessEnvironment::current().get("KAFKA_BROKERS").is_some();
+    if has_kafka { &NEEDS } else { &[] }
+}
+
+/// A setting of Kafka's client: of the secret, or of the template.
+#[must_use]
+pub fn kafka_setting(
+    process: &ProcessEnvironment,
+    secrets: &Secrets,
+    name: &str,
+) -> Option<String> {
+    let of_secret = [keys::KAFKA_USER, keys::KAFKA_PASSWORD]
+        .into_iter()
+        .find(|key| key.name == name)
+        .and_then(|key| secrets.optional_text(key))
+        .map(|text| text.expose().to_owned());
+    of_secret.or_else(|| process.get(name).map(str::to_owned))
 }
 
 async fn open_store(stage: Stage, url: &DatabaseUrl) -> Result<Store, StoreError> {

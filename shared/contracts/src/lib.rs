@@ -1,6 +1,7 @@
 //! What crosses the wire: HTTP bodies, messages and events, as the companies name them.
 
 pub mod changes;
+pub mod collect;
 pub mod customers;
 pub mod envelope;
 pub mod fields;

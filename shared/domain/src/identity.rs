@@ -66,6 +66,10 @@ id!(
     OrderId
 );
 id!(
+    /// A product (`id_produto`).
+    ProductId
+);
+id!(
     /// A referral campaign.
     CampaignId
 );

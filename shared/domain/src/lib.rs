@@ -16,6 +16,7 @@ pub mod orders;
 pub mod personal;
 pub mod pseudonym;
 pub mod sales;
+pub mod stock;
 pub mod telesales;
 pub mod time;
 

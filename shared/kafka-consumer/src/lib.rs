@@ -12,6 +12,7 @@ mod poller;
 mod runner;
 mod settings;
 
+pub use kafka_settings::BadSettings;
 pub use letters::KafkaDeadLetters;
 pub use runner::{Keys, RunError, run, start};
-pub use settings::{BadSettings, Settings};
+pub use settings::Settings;

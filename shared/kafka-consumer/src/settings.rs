@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use kafka_settings::Cluster;
 use rdkafka::ClientConfig;
+
+use crate::BadSettings;
 
 /// How a process consumes a topic.
 #[derive(Clone)]
 pub struct Settings {
-    /// `KAFKA_BROKERS`: `host:port`, separated by commas.
-    pub brokers: String,
+    /// Where Kafka is.
+    pub cluster: Cluster,
     /// `KAFKA_TOPIC`.
     pub topic: String,
     /// `KAFKA_GROUP`: processes of one group share the partitions.
@@ -27,18 +30,6 @@ pub struct Settings {
     /// `KAFKA_INSTANCE_ID`: a member of this name that is started again gets its partitions back at
     /// once, even after a death.
     pub instance_id: Option<String>,
-    security: Vec<(&'static str, String)>,
-}
-
-/// A setting is missing or wrong. It names the variable and holds no value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadSettings {
-    /// It is not set.
-    #[error("the environment variable {0} is not set")]
-    Missing(&'static str),
-    /// It says nothing that is known.
-    #[error("the environment variable {0} must be {1}")]
-    Wrong(&'static str, &'static str),
 }
 
 const BATCH_RECORDS: usize = 500;
@@ -47,19 +38,15 @@ const BATCH_WAIT: Duration = Duration::from_millis(50);
 const SESSION_TIMEOUT_MS: u32 = 10_000;
 
 impl Settings {
-    /// From variables, which `variable` reads: those above, and for a secured cluster
-    /// `KAFKA_SECURITY` (`plaintext`, `tls`, `sasl_tls` or `sasl_plaintext`), with SASL
-    /// `KAFKA_SASL_MECHANISM` (`SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`), `KAFKA_USER` and
-    /// `KAFKA_PASSWORD`, and `KAFKA_CA_FILE` where the brokers' certificates are the company's own.
+    /// From variables, which `variable` reads: those above and the cluster's ([`Cluster::read`]).
     ///
     /// # Errors
     /// Names the variable.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let required = |name: &'static str| given(name).ok_or(BadSettings::Missing(name));
         let topic = given("KAFKA_TOPIC").unwrap_or_else(|| "clientes".to_owned());
         Ok(Self {
-            brokers: required("KAFKA_BROKERS")?,
+            cluster: Cluster::read(&variable)?,
             group: given("KAFKA_GROUP").unwrap_or_else(|| "feira-televendas".to_owned()),
             dead_letter_topic: given("KAFKA_DEAD_LETTER_TOPIC")
                 .unwrap_or_else(|| format!("{topic}.cartas-mortas")),
@@ -86,51 +73,14 @@ impl Settings {
                     ))?,
             },
             instance_id: given("KAFKA_INSTANCE_ID"),
-            security: security(&given, &required)?,
         })
     }
 
     /// What a client of this cluster is made of.
     #[must_use]
     pub fn client(&self) -> ClientConfig {
-        let mut client = ClientConfig::new();
-        client.set("bootstrap.servers", &self.brokers);
-        for (name, value) in &self.security {
-            client.set(*name, value);
-        }
-        client
+        self.cluster.client()
     }
-}
-
-fn security(
-    given: &impl Fn(&str) -> Option<String>,
-    required: &impl Fn(&'static str) -> Result<String, BadSettings>,
-) -> Result<Vec<(&'static str, String)>, BadSettings> {
-    let (protocol, has_sasl) = match given("KAFKA_SECURITY").as_deref() {
-        None | Some("plaintext") => ("plaintext", false),
-        Some("tls") => ("ssl", false),
-        Some("sasl_tls") => ("sasl_ssl", true),
-        Some("sasl_plaintext") => ("sasl_plaintext", true),
-        Some(_) => {
-            let known = "plaintext, tls, sasl_tls or sasl_plaintext";
-            return Err(BadSettings::Wrong("KAFKA_SECURITY", known));
-        }
-    };
-    let mut settings = vec![("security.protocol", protocol.to_owned())];
-    if has_sasl {
-        let mechanism = given("KAFKA_SASL_MECHANISM").unwrap_or_else(|| "SCRAM-SHA-512".to_owned());
-        if !["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"].contains(&mechanism.as_str()) {
-            let known = "SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN";
-            return Err(BadSettings::Wrong("KAFKA_SASL_MECHANISM", known));
-        }
-        settings.push(("sasl.mechanism", mechanism));
-        settings.push(("sasl.username", required("KAFKA_USER")?));
-        settings.push(("sasl.password", required("KAFKA_PASSWORD")?));
-    }
-    if let Some(file) = given("KAFKA_CA_FILE") {
-        settings.push(("ssl.ca.location", file));
-    }
-    Ok(settings)
 }
 
 #[cfg(test)]
@@ -149,8 +99,6 @@ mod tests {
         let brokers = ("KAFKA_BROKERS", "127.0.0.1:9092");
         for (given, named) in [
             (vec![], "KAFKA_BROKERS"),
-            (vec![brokers, ("KAFKA_SECURITY", "none")], "KAFKA_SECURITY"),
-            (vec![brokers, ("KAFKA_SECURITY", "sasl_tls")], "KAFKA_USER"),
             (vec![brokers, ("BATCH_RECORDS", "0")], "BATCH_RECORDS"),
             (
                 vec![brokers, ("KAFKA_SESSION_TIMEOUT_MS", "10s")],

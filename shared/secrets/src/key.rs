@@ -154,6 +154,12 @@ pub mod keys {
     /// Bearer token of the company's own system of completed trips, where there is one.
     pub const COMPLETED_TRIPS_TOKEN: Key =
         Key::new("COMPLETED_TRIPS_TOKEN", SecretName::App, Shape::Text);
+    /// Bearer token of the warehouse's API that is asked for levels of stock, where there is one.
+    pub const STOCK_API_TOKEN: Key = Key::new("STOCK_API_TOKEN", SecretName::App, Shape::Text);
+    /// With SASL, who writes to Kafka.
+    pub const KAFKA_USER: Key = Key::new("KAFKA_USER", SecretName::App, Shape::Text);
+    /// With SASL, that user's password.
+    pub const KAFKA_PASSWORD: Key = Key::new("KAFKA_PASSWORD", SecretName::App, Shape::Text);
     /// The warehouse, where there is one: `redshift://user:password@host:5439/database`.
     pub const REDSHIFT_URL: Key = Key::new("REDSHIFT_URL", SecretName::App, Shape::Text);
     /// Database 2 in dev; without it the embedded SQLite file.
@@ -193,7 +199,7 @@ pub mod keys {
 }
 
 /// Every key there is.
-pub const ALL_KEYS: [Key; 14] = [
+pub const ALL_KEYS: [Key; 17] = [
     keys::DATABASE_URL_LOCAL,
     keys::DATABASE_URL_DEV,
     keys::DATABASE_URL_LIVE,
@@ -201,6 +207,9 @@ pub const ALL_KEYS: [Key; 14] = [
     keys::PSEUDONYM_KEY,
     keys::DEAD_LETTER_KEY,
     keys::COMPLETED_TRIPS_TOKEN,
+    keys::STOCK_API_TOKEN,
+    keys::KAFKA_USER,
+    keys::KAFKA_PASSWORD,
     keys::REDSHIFT_URL,
     keys::TELESALES_DATABASE_URL_LOCAL,
     keys::TELESALES_DATABASE_URL_DEV,
