@@ -128,7 +128,8 @@ impl Collected {
         kept.insert("tipo_evento".into(), kind.into());
         kept.insert("id_produto".into(), product.into());
         kept.insert("timestamp".into(), at.to_string().into());
-        let event_id = |text: &str| short_text(text, 120, "must be 1 to 120 visible ASCII characters");
+        let event_id =
+            |text: &str| short_text(text, 120, "must be 1 to 120 visible ASCII characters");
         if let Some(text) = fields.parse_optional("id_evento", event_id)? {
             kept.insert("id_evento".into(), text.into());
         }
@@ -156,7 +157,11 @@ impl Collected {
             kept.insert("preco".into(), price.to_string().into());
         }
         let reference = |text: &str| {
-            short_text(text, LONGEST_REF, "must be 1 to 200 visible ASCII characters")
+            short_text(
+                text,
+                LONGEST_REF,
+                "must be 1 to 200 visible ASCII characters",
+            )
         };
         if let Some(text) = fields.parse_optional("ref", reference)? {
             kept.insert("ref".into(), text.into());
@@ -242,11 +247,7 @@ pub fn read_level(fields: &Fields) -> Result<Level, BadMessage> {
     Level::new(product, units, told).map_err(invalid)
 }
 
-fn not_of_the_future(
-    field: &'static str,
-    at: UtcMillis,
-    now: UtcMillis,
-) -> Result<(), BadMessage> {
+fn not_of_the_future(field: &'static str, at: UtcMillis, now: UtcMillis) -> Result<(), BadMessage> {
     stock::check_told(at, now).map_err(|invalid| BadMessage::invalid(field, invalid.rule))
 }
 
@@ -269,7 +270,9 @@ fn product_id(text: &str) -> Result<String, Invalid> {
 }
 
 fn event_type(text: &str) -> Result<String, Invalid> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if plain && (1..=LONGEST_TYPE).contains(&text.len()) {
         Ok(text.to_owned())
     } else {
@@ -310,7 +313,10 @@ mod tests {
         taken.identify(|_| "e2".to_owned());
         let expected = json!({"id_usuario": "u1", "tipo_evento": "clique", "id_produto": "7",
             "timestamp": "2026-11-20T11:59:00.000Z", "preco": "39.90", "id_evento": "e1"});
-        assert_eq!(serde_json::from_str::<Value>(&taken.json()).unwrap(), expected);
+        assert_eq!(
+            serde_json::from_str::<Value>(&taken.json()).unwrap(),
+            expected
+        );
         assert_eq!(taken.key, "u1");
     }
 
@@ -346,14 +352,19 @@ mod tests {
     #[test]
     fn levels_of_stock_are_whole_numbers_of_this_time() {
         let level = |units: Value, told: &str| {
-            let item = json!({"id_produto": "p", "nivel_estoque": units, "ultima_atualizacao": told});
+            let item =
+                json!({"id_produto": "p", "nivel_estoque": units, "ultima_atualizacao": told});
             Collected::stock(&item, now()).map_err(|bad| bad.field)
         };
         assert_eq!(level(json!(-3), "2026-11-20T12:00:00Z").unwrap().key, "p");
         for (units, told, field) in [
             (json!("3"), "2026-11-20T12:00:00Z", "nivel_estoque"),
             (Value::Null, "2026-11-20T12:00:00Z", "nivel_estoque"),
-            (json!(10_000_000_000_i64), "2026-11-20T12:00:00Z", "nivel_estoque"),
+            (
+                json!(10_000_000_000_i64),
+                "2026-11-20T12:00:00Z",
+                "nivel_estoque",
+            ),
             (json!(3), "2027-11-20T12:00:00Z", "ultima_atualizacao"),
         ] {
             assert_eq!(level(units, told), Err(Some(field)));

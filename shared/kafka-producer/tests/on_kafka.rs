@@ -96,7 +96,9 @@ async fn records_arrive_with_key_headers_and_tombstones_in_order_per_key() {
             (of.as_ref() == Some(&key)).then(|| value.clone())
         };
         let arrived: Vec<_> = seen.iter().filter_map(of_key).collect();
-        let sent = records.iter().filter(|sent| sent.key.as_ref() == Some(&key));
+        let sent = records
+            .iter()
+            .filter(|sent| sent.key.as_ref() == Some(&key));
         let sent: Vec<_> = sent.map(|sent| sent.value.clone()).collect();
         assert_eq!(arrived, sent);
     }

@@ -5,9 +5,7 @@ mod ids;
 
 pub use door::{Door, NotSent};
 
-use contracts::collect::{
-    Collected, CollectedBody, EVENTS_TOPIC, Refusal, STOCK_TOPIC, items,
-};
+use contracts::collect::{Collected, CollectedBody, EVENTS_TOPIC, Refusal, STOCK_TOPIC, items};
 use lambda_kit::{
     Problem,
     http::{Handler, Request, Response},

@@ -36,7 +36,10 @@ impl Scene {
         let queues = EmbeddedQueues::open(&folder.path().join("filas.sqlite"))
             .await
             .unwrap();
-        let defined: Vec<_> = names.iter().map(|name| QueueDefinition::new(*name)).collect();
+        let defined: Vec<_> = names
+            .iter()
+            .map(|name| QueueDefinition::new(*name))
+            .collect();
         queues.define(&defined).await.unwrap();
         let door = Door::Queues {
             queues: Queues::Embedded(queues.clone()),
@@ -72,11 +75,19 @@ async fn answer(handler: &CollectEvents, event: Value) -> (u64, Value) {
 /// What each event file is answered: accepted ones, and the field of each refused one.
 const ACCEPTED: [(&str, usize, &[&str]); 6] = [
     ("accepted-guest-click", 1, &[]),
-    ("accepted-guest-list", 2, &["tipo_evento", "timestamp", "evento"]),
+    (
+        "accepted-guest-list",
+        2,
+        &["tipo_evento", "timestamp", "evento"],
+    ),
     ("accepted-retry-by-key", 2, &[]),
     ("accepted-service-purchase", 1, &[]),
     ("accepted-stock", 1, &[]),
-    ("accepted-stock-list", 2, &["nivel_estoque", "ultima_atualizacao"]),
+    (
+        "accepted-stock-list",
+        2,
+        &["nivel_estoque", "ultima_atualizacao"],
+    ),
 ];
 
 const REFUSED: [(&str, u64, &str); 5] = [
@@ -91,7 +102,10 @@ const REFUSED: [(&str, u64, &str); 5] = [
 async fn each_object_is_taken_or_refused_alone() {
     let files = event_cases(FUNCTION);
     let cases = ACCEPTED.map(|(case, ..)| case);
-    let all: Vec<&str> = cases.into_iter().chain(REFUSED.map(|(case, ..)| case)).collect();
+    let all: Vec<&str> = cases
+        .into_iter()
+        .chain(REFUSED.map(|(case, ..)| case))
+        .collect();
     assert_eq!(files, all, "each file is listed here");
     for (case, accepted, fields) in ACCEPTED {
         let scene = Scene::with(&["Eventos", "Estoque"]).await;
@@ -102,7 +116,11 @@ async fn each_object_is_taken_or_refused_alone() {
         let refused: Vec<&str> = refused.map(|one| one["campo"].as_str().unwrap()).collect();
         assert_eq!(refused, fields, "{case}");
         assert_eq!(body["recusados"], json!(fields.len()), "{case}");
-        let queue = if case.contains("stock") { "Estoque" } else { "Eventos" };
+        let queue = if case.contains("stock") {
+            "Estoque"
+        } else {
+            "Eventos"
+        };
         assert_eq!(scene.arrived(queue).await.len(), accepted, "{case}");
     }
 }
@@ -128,7 +146,10 @@ async fn a_retry_with_its_key_has_the_same_ids_and_another_request_has_others() 
     request["headers"]["idempotency-key"] = json!("outra");
     scene.send(request.clone()).await;
     request["headers"]["idempotency-key"] = Value::Null;
-    request["headers"].as_object_mut().unwrap().remove("idempotency-key");
+    request["headers"]
+        .as_object_mut()
+        .unwrap()
+        .remove("idempotency-key");
     scene.send(request.clone()).await;
     scene.send(request).await;
     let arrived = scene.arrived("Eventos").await;
