@@ -224,16 +224,20 @@ async fn settings(needs: &[Need]) -> Result<Settings, StartError> {
     })
 }
 
-/// What a function that writes to Kafka may need of the secret: nothing where KAFKA_BROKERS is not
-/// set.
+/// What a function that writes to Kafka needs of the secret: nothing where KAFKA_SECURITY asks for
+/// no user.
 #[must_use]
 pub fn kafka_needs() -> &'static [Need] {
     const NEEDS: [Need; 2] = [
-        Need::Optional(keys::KAFKA_USER),
-        Need::Optional(keys::KAFKA_PASSWORD),
+        Need::Required(keys::KAFKA_USER),
+        Need::Required(keys::KAFKA_PASSWORD),
     ];
-    let has_kafka = ProcessEnvironment::current().get("KAFKA_BROKERS").is_some();
-    if has_kafka { &NEEDS } else { &[] }
+    let process = ProcessEnvironment::current();
+    let has_brokers = process.get("KAFKA_BROKERS").is_some();
+    let has_user = process
+        .get("KAFKA_SECURITY")
+        .is_some_and(|word| word.starts_with("sasl"));
+    if has_brokers && has_user { &NEEDS } else { &[] }
 }
 
 /// A setting of Kafka's client: of the secret, or of the template.

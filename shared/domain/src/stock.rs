@@ -69,7 +69,7 @@ impl Level {
     /// # Errors
     /// When it is beyond [`LARGEST_LEVEL`].
     pub fn new(product: ProductId, units: i64, told: UtcMillis) -> Result<Self, Invalid> {
-        if units > LARGEST_LEVEL || units < -LARGEST_LEVEL {
+        if !(-LARGEST_LEVEL..=LARGEST_LEVEL).contains(&units) {
             return Err(Invalid::new(
                 "must be a whole number from -1000000000 to 1000000000",
             ));

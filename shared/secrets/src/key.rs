@@ -12,6 +12,8 @@ pub enum SecretName {
     Payments,
     /// Database 2.
     Telesales,
+    /// Who writes to Kafka.
+    Kafka,
 }
 
 impl SecretName {
@@ -23,6 +25,7 @@ impl SecretName {
             Self::Identity => "identity",
             Self::Payments => "payments",
             Self::Telesales => "telesales",
+            Self::Kafka => "kafka",
         }
     }
 
@@ -34,6 +37,7 @@ impl SecretName {
             Self::Identity => "IDENTITY_SECRET_ID",
             Self::Payments => "PAYMENTS_SECRET_ID",
             Self::Telesales => "TELESALES_SECRET_ID",
+            Self::Kafka => "KAFKA_SECRET_ID",
         }
     }
 }
@@ -157,9 +161,9 @@ pub mod keys {
     /// Bearer token of the warehouse's API that is asked for levels of stock, where there is one.
     pub const STOCK_API_TOKEN: Key = Key::new("STOCK_API_TOKEN", SecretName::App, Shape::Text);
     /// With SASL, who writes to Kafka.
-    pub const KAFKA_USER: Key = Key::new("KAFKA_USER", SecretName::App, Shape::Text);
+    pub const KAFKA_USER: Key = Key::new("KAFKA_USER", SecretName::Kafka, Shape::Text);
     /// With SASL, that user's password.
-    pub const KAFKA_PASSWORD: Key = Key::new("KAFKA_PASSWORD", SecretName::App, Shape::Text);
+    pub const KAFKA_PASSWORD: Key = Key::new("KAFKA_PASSWORD", SecretName::Kafka, Shape::Text);
     /// The warehouse, where there is one: `redshift://user:password@host:5439/database`.
     pub const REDSHIFT_URL: Key = Key::new("REDSHIFT_URL", SecretName::App, Shape::Text);
     /// Database 2 in dev; without it the embedded SQLite file.

@@ -82,7 +82,7 @@ impl CollectEvents {
             return Ok(Response::json(202, &body));
         }
         if let Some(Err(reason)) = sent.iter().find(|sent| sent.is_err()) {
-            tracing::error!(topic, count = unsent.len(), %reason, "not everything was sent");
+            tracing::error!(place = topic, count = unsent.len(), %reason, "not everything was sent");
         }
         Ok(unavailable(&body, &places, &unsent))
     }
