@@ -34,6 +34,11 @@ impl Waiting {
         !self.lines.is_empty() || line.region.is_empty() || line.category.is_empty()
     }
 
+    /// Whether no line waits.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// Keeps the line; whether the batch is full.
     pub(crate) fn push(&mut self, line: &SaleLine<'_>, fingerprint: u64) -> bool {
         self.lines.push(OwnedLine {

@@ -18,11 +18,15 @@ use lake::{
 };
 use sql_store::StoreError;
 use tempfile::NamedTempFile;
-use tokio::{io::AsyncReadExt, runtime::Handle};
+use tokio::{
+    io::AsyncReadExt,
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 
 use crate::{
     Parts,
-    fill::Waiting,
+    fill::{OwnedLine, Waiting},
     limits::{MOST_PARQUET_ROWS, MOST_TEXT_BYTES, RESERVE_MS, most_bytes},
 };
 
@@ -111,21 +115,39 @@ pub(crate) async fn read(
         Format::Parquet => Some(copy(&first, &mut source, folder).await?),
         _ => None,
     };
-    let (parts, folder, runtime) = (parts.clone(), folder.to_owned(), Handle::current());
-    let reading = tokio::task::spawn_blocking(move || {
-        let taking = Taking::new(&parts, &folder, runtime.clone());
-        match local {
-            Some(local) => taking.parquet(local, &folder),
-            None => {
-                let rest = Blocking { runtime, source };
-                taking.csv(format, Read::chain(io::Cursor::new(first), rest), &folder)
-            }
+    let (asks, mut asked) = mpsc::channel(1);
+    let taking = Taking::new(parts, folder, asks);
+    let (folder, runtime) = (folder.to_owned(), Handle::current());
+    let mut reading = tokio::task::spawn_blocking(move || match local {
+        Some(local) => taking.parquet(local, &folder),
+        None => {
+            let rest = Blocking { runtime, source };
+            taking.csv(format, Read::chain(io::Cursor::new(first), rest), &folder)
         }
     });
-    match reading.await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(IntakeError::Folder(io::ErrorKind::Interrupted)),
+    // The database is asked here, so that nothing of this load goes on without this future.
+    loop {
+        tokio::select! {
+            outcome = &mut reading => {
+                return outcome.map_err(|_| interrupted())?;
+            }
+            Some(Ask { mut waiting, answer }) = asked.recv() => {
+                let filled = waiting.fill(&parts.store).await;
+                // Who asked may have failed meanwhile.
+                let _ = answer.send(filled.map(|lines| (waiting, lines)));
+            }
+        }
     }
+}
+
+const fn interrupted() -> IntakeError {
+    IntakeError::Folder(io::ErrorKind::Interrupted)
+}
+
+/// Lines that lack something, on their way to the database and back.
+struct Ask {
+    waiting: Waiting,
+    answer: oneshot::Sender<Result<(Waiting, Vec<OwnedLine>), StoreError>>,
 }
 
 /// Parquet is read from its end: it is copied first.
@@ -172,9 +194,10 @@ impl Read for Blocking {
 }
 
 /// Takes the lines of a file.
-struct Taking<'a> {
-    parts: &'a Parts,
-    runtime: Handle,
+struct Taking {
+    clock: fn() -> UtcMillis,
+    deadline: UtcMillis,
+    asks: mpsc::Sender<Ask>,
     started: UtcMillis,
     sorted: SortedSales,
     waiting: Waiting,
@@ -183,11 +206,12 @@ struct Taking<'a> {
     lines: u64,
 }
 
-impl<'a> Taking<'a> {
-    fn new(parts: &'a Parts, folder: &Path, runtime: Handle) -> Self {
+impl Taking {
+    fn new(parts: &Parts, folder: &Path, asks: mpsc::Sender<Ask>) -> Self {
         Self {
-            parts,
-            runtime,
+            clock: parts.clock,
+            deadline: parts.deadline,
+            asks,
             started: (parts.clock)(),
             sorted: SortedSales::new(folder),
             waiting: Waiting::default(),
@@ -243,8 +267,17 @@ impl<'a> Taking<'a> {
 
     /// Lets the lines that wait go on.
     fn release(&mut self) -> Result<(), IntakeError> {
-        let lines = self.runtime.block_on(self.waiting.fill(&self.parts.store));
-        for line in lines.map_err(IntakeError::Store)? {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        let waiting = std::mem::take(&mut self.waiting);
+        let ask = Ask { waiting, answer };
+        self.asks.blocking_send(ask).map_err(|_| interrupted())?;
+        let filled = answered.blocking_recv().map_err(|_| interrupted())?;
+        let (waiting, lines) = filled.map_err(IntakeError::Store)?;
+        self.waiting = waiting;
+        for line in lines {
             let (line, fingerprint) = line.borrowed();
             self.sorted.push(&line, fingerprint)?;
         }
@@ -254,7 +287,7 @@ impl<'a> Taking<'a> {
     fn look_at_clock(&mut self) -> Result<(), IntakeError> {
         self.lines += 1;
         if self.lines.is_multiple_of(LINES_BETWEEN_LOOKS)
-            && (self.parts.clock)().plus_millis(RESERVE_MS) > self.parts.deadline
+            && (self.clock)().plus_millis(RESERVE_MS) > self.deadline
         {
             return Err(IntakeError::OutOfTime);
         }
@@ -268,7 +301,7 @@ fn new_quarantine(folder: &Path) -> io::Result<Quarantine<BufWriter<NamedTempFil
     )?)))
 }
 
-impl Lines for Taking<'_> {
+impl Lines for Taking {
     type Error = IntakeError;
 
     fn sale(&mut self, line: &SaleLine<'_>, fingerprint: u64) -> Result<(), IntakeError> {

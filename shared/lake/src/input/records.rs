@@ -237,7 +237,12 @@ impl<R: Read> Records<R> {
                     self.consume(next, u64::try_from(lines).unwrap_or_default() + 1);
                     return Ok(Next::Record);
                 }
-                Quoted::Unfinished if self.unread.len() <= LONGEST_LINE_BYTES && self.fill()? => {}
+                // At the text's end it is looked at once more: there a line may end without a break.
+                Quoted::Unfinished
+                    if self.unread.len() <= LONGEST_LINE_BYTES && !self.is_at_end =>
+                {
+                    self.fill()?;
+                }
                 Quoted::Unfinished | Quoted::Broken => {
                     let start = self.unread.start;
                     self.keep_whole(start..start + first_line);

@@ -182,6 +182,15 @@ fn fields_in_quotes_may_hold_commas_quotes_and_line_breaks() {
 }
 
 #[test]
+fn the_last_line_may_end_in_a_quote_without_a_line_break() {
+    let text = format!("{PLAIN}4,a,1,1,2026-11-20,SP,\"ca\nsa\"");
+    let read = csv(text.replace("ca\nsa", "casa").as_bytes()).unwrap();
+    assert_eq!(read.taken.lines.len(), 4);
+    let read = csv(text.as_bytes()).unwrap();
+    assert_eq!(read.counts.refused.get(&Fault::TextInvalid), Some(&1));
+}
+
+#[test]
 fn a_line_that_is_broken_is_quarantined_alone() {
     let mut bytes = PLAIN.as_bytes().to_vec();
     bytes.extend_from_slice(b"4,a,1,1,2026-11-20,SP\n");

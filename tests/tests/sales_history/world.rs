@@ -1,0 +1,253 @@
+//! A bucket, a database, and loads that may be killed.
+
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use bundle_tests::faults::{
+    cutter::{Cut, Cutter},
+    random::Random,
+    world::quick_folder,
+};
+use contracts::sales::LoadReport;
+use domain::time::UtcMillis;
+use files::{FileAddress, Files, FolderFiles};
+use lake::Lake;
+use load_sales::{BadLines, LoadError, Parts, Settings, load};
+use sql_store::{
+    Options, Store,
+    sales_loads::{Load, LoadStatus},
+};
+use tempfile::TempDir;
+
+use crate::{
+    files::{Content, content},
+    lake::{check_answers, contents},
+    model::{Loaded, expected},
+};
+
+pub const BUCKET: &str = "sales-bucket";
+const DATABASE: &str = "banco1.sqlite";
+/// Rounds of a seed on MariaDB, whose database takes long to make.
+const MARIADB_ROUNDS: usize = 15;
+/// 2026-06-01: when the files were changed.
+const CHANGED_MS: i64 = 1_780_282_800_000;
+
+pub fn now() -> UtcMillis {
+    UtcMillis::parse("2026-11-21T12:00:00Z").unwrap()
+}
+
+/// A migrated database to copy.
+pub struct Template(TempDir);
+
+impl Template {
+    pub async fn make() -> Self {
+        let folder = quick_folder();
+        let file = folder.path().join(DATABASE);
+        let store = Store::open_file(&file, Options::default()).await.unwrap();
+        sql_store::migrate::migrate(&store, now()).await.unwrap();
+        drop(store);
+        // The last connection takes its log with it.
+        let log = folder.path().join(format!("{DATABASE}-wal"));
+        for _ in 0..200 {
+            if !log.exists() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Self(folder)
+    }
+}
+
+/// A bucket and a database.
+pub struct World {
+    url: String,
+    pub folder: FolderFiles,
+    settings: Settings,
+    _folder: TempDir,
+}
+
+impl World {
+    pub fn copy(template: &Template) -> Self {
+        let folder = quick_folder();
+        let file = folder.path().join(DATABASE);
+        fs::copy(template.0.path().join(DATABASE), &file).unwrap();
+        let url = format!("sqlite://{}", file.display());
+        Self::over(url, folder)
+    }
+
+    pub fn over(url: String, folder: TempDir) -> Self {
+        Self {
+            url,
+            folder: FolderFiles::open(&folder.path().join("arquivos")).unwrap(),
+            settings: Settings {
+                bad_lines: BadLines {
+                    share_basis_points: 3_000,
+                    lines: 2,
+                },
+                ..Settings::default()
+            },
+            _folder: folder,
+        }
+    }
+
+    /// A process that loads, and what ends it.
+    pub async fn parts(&self, cut: Cut) -> (Parts, Arc<Cutter>) {
+        let cutter = Cutter::new(cut);
+        let options = Options {
+            observer: Some(cutter.clone()),
+            ..Options::default()
+        };
+        let parts = Parts {
+            store: Store::open_with(&self.url, options).await.unwrap(),
+            files: Files::Folder(self.folder.clone()),
+            settings: self.settings.clone(),
+            clock: now,
+            deadline: now().plus_millis(900_000),
+        };
+        (parts, cutter)
+    }
+
+    /// Puts a file that was changed so many seconds after the first.
+    pub fn put(&self, key: &str, content: &Content, seconds: i64) {
+        let path = self.folder.path_of(&FileAddress::new(BUCKET, key).unwrap());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &content.bytes).unwrap();
+        let changed_ms = u64::try_from(CHANGED_MS + seconds * 1000).unwrap();
+        let changed = UNIX_EPOCH + Duration::from_millis(changed_ms);
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(changed).unwrap();
+    }
+
+    /// Compares the lake with the model.
+    pub async fn check(&self, loaded: &[Loaded], asks: bool) {
+        let (parts, _) = self.parts(Cut::Never).await;
+        let expected = expected(loaded);
+        let found = contents(&parts.store, &self.folder, BUCKET).await;
+        assert_eq!(found, expected);
+        if asks {
+            check_answers(&parts.store, Lake::new(parts.files, BUCKET), &expected).await;
+        }
+    }
+}
+
+/// What the ledger says of a load, held against the file.
+pub fn taken(load: &Load, content: &Content) -> Option<Loaded> {
+    let report: LoadReport = serde_json::from_str(load.report.as_ref().unwrap()).unwrap();
+    let accepted = u64::try_from(content.lines.len()).unwrap();
+    assert_eq!(
+        report.linhas_lidas,
+        accepted + content.bad_lines,
+        "{report:?}"
+    );
+    assert_eq!(report.linhas_aceitas, accepted);
+    assert_eq!(report.quarentena.total, content.bad_lines);
+    let limit = BadLines {
+        share_basis_points: 3_000,
+        lines: 2,
+    };
+    if limit.are_exceeded(content.bad_lines, report.linhas_lidas) {
+        assert_eq!(load.status, LoadStatus::Refused);
+        return None;
+    }
+    assert_eq!(load.status, LoadStatus::Loaded);
+    assert_eq!(report.linhas_repetidas, content.repeated);
+    let units: i64 = content
+        .lines
+        .iter()
+        .map(|line| i64::from(line.quantity))
+        .sum();
+    assert_eq!(report.quantidade, units);
+    Some(Loaded {
+        key: load.file.key.clone(),
+        modified_ms: load.file.modified_ms,
+        number: load.number,
+        lines: content.lines.clone(),
+    })
+}
+
+/// One seed on a copy of the template.
+pub async fn simulate(template: &Template, seed: u64) {
+    let mut random = Random::new(seed);
+    let rounds = 2 + random.below(4);
+    // Answers have tests of their own, and take most of the time.
+    play(
+        &World::copy(template),
+        random,
+        rounds,
+        seed.is_multiple_of(5),
+    )
+    .await;
+}
+
+/// One seed on an empty database.
+pub async fn simulate_on(url: &str, seed: u64) {
+    let world = World::over(url.to_owned(), quick_folder());
+    let (parts, _) = world.parts(Cut::Never).await;
+    sql_store::migrate::migrate(&parts.store, now())
+        .await
+        .unwrap();
+    play(&world, Random::new(seed), MARIADB_ROUNDS, true).await;
+}
+
+async fn play(world: &World, mut random: Random, rounds: usize, asks: bool) {
+    let mut loaded = Vec::new();
+    for _ in 0..rounds {
+        let key = |random: &mut Random| format!("vendas/{}.csv", random.below(4));
+        let first = (key(&mut random), content(&mut random));
+        world.put(&first.0, &first.1, i64::try_from(random.below(6)).unwrap());
+        let second = (key(&mut random), content(&mut random));
+        if random.percent(30) && first.0 != second.0 {
+            world.put(
+                &second.0,
+                &second.1,
+                i64::try_from(random.below(6)).unwrap(),
+            );
+            loaded.extend(both(world, &first, &second).await);
+        } else {
+            let cut = random.percent(40).then(|| random.below(60));
+            loaded.extend(one(world, &first.0, &first.1, cut).await);
+        }
+        if random.percent(15) {
+            let (parts, _) = world.parts(Cut::Never).await;
+            load(&parts, BUCKET, &first.0).await.unwrap();
+        }
+    }
+    let mut known = std::collections::BTreeSet::new();
+    loaded.retain(|file: &Loaded| known.insert(file.number));
+    world.check(&loaded, asks).await;
+}
+
+/// A load that may be killed, and the event that comes again.
+async fn one(world: &World, key: &str, content: &Content, cut: Option<usize>) -> Option<Loaded> {
+    if let Some(at) = cut {
+        let (parts, cutter) = world.parts(Cut::Drop(at)).await;
+        let _ = cutter.around(load(&parts, BUCKET, key)).await;
+    }
+    let (parts, _) = world.parts(Cut::Never).await;
+    let load = load(&parts, BUCKET, key).await.unwrap().unwrap();
+    taken(&load, content)
+}
+
+type Put = (String, Content);
+
+/// Two loads at once; what lost too often comes again.
+async fn both(world: &World, first: &Put, second: &Put) -> Vec<Loaded> {
+    let (one, _) = world.parts(Cut::Never).await;
+    let (other, _) = world.parts(Cut::Never).await;
+    let (left, right) = tokio::join!(
+        load(&one, BUCKET, &first.0),
+        load(&other, BUCKET, &second.0)
+    );
+    let mut loaded = Vec::new();
+    for (outcome, (key, content)) in [(left, first), (right, second)] {
+        let ended = match outcome {
+            Err(LoadError::Contended | LoadError::Store(_)) => load(&one, BUCKET, key).await,
+            other => other,
+        };
+        loaded.extend(taken(&ended.unwrap().unwrap(), content));
+    }
+    loaded
+}
