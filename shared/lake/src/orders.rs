@@ -1,6 +1,6 @@
 //! Sets of orders, known by 128 bits of hash so that ten million of them fit into memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 
@@ -11,8 +11,8 @@ use crate::error::SortError;
 /// Up to this many orders a set keeps the ids themselves, by which Bloom filters can be asked.
 const MOST_NAMED: usize = 20_000;
 /// Parts by which what was seen of orders is sorted; the first bits of a fingerprint say which.
-const PARTS: usize = 16;
-const PART_SHIFT: u32 = 124;
+const PARTS: usize = 64;
+const PART_SHIFT: u32 = 122;
 /// Bytes of an order seen on a day, in a part's file.
 const SEEN_BYTES: usize = 20;
 /// The day under which a cancelled order is seen; no line has it.
@@ -218,7 +218,6 @@ impl SeenOrders {
             self.spill(folder)?;
             self.held = Vec::new();
         }
-        self.held.sort_unstable();
         let files = match self.files {
             None => Vec::new(),
             Some(writers) => writers
@@ -259,15 +258,23 @@ impl KnownOrders {
     /// Counts them and finds those that span days or were cancelled.
     pub fn facts(&self) -> Result<OrderFacts, SortError> {
         let mut facts = OrderFacts::default();
-        self.each(|fingerprint, days| {
-            facts.distinct += 1;
-            let is_cancelled = days.first().is_some_and(|seen| seen.1 == CANCELLED);
-            if is_cancelled {
-                facts.cancelled.insert(fingerprint);
+        self.each_part(|seen| {
+            // Of each order a day on which it has lines, where it has lines.
+            let mut days: HashMap<Fingerprint, i32, RandomState> =
+                HashMap::with_capacity_and_hasher(seen.len(), RandomState::with_seeds(1, 2, 3, 4));
+            for (fingerprint, day) in seen {
+                if *day == CANCELLED {
+                    facts.cancelled.insert(*fingerprint);
+                }
+                let known = days.entry(*fingerprint).or_insert(*day);
+                if *known == CANCELLED {
+                    *known = *day;
+                }
+                if *day != CANCELLED && known != day {
+                    facts.spanning.insert(*fingerprint);
+                }
             }
-            if days.len() - usize::from(is_cancelled) > 1 {
-                facts.spanning.insert(fingerprint);
-            }
+            facts.distinct += days.len() as u64;
         })?;
         Ok(facts)
     }
@@ -275,34 +282,27 @@ impl KnownOrders {
     /// All of them as a set: 16 bytes for each.
     pub fn set(&self) -> Result<OrderSet, SortError> {
         let mut sorted = Vec::new();
-        self.each(|fingerprint, _| sorted.push(fingerprint))?;
+        self.each_part(|seen| {
+            let begin = sorted.len();
+            sorted.extend(seen.iter().map(|(fingerprint, _)| *fingerprint));
+            if let Some(part) = sorted.get_mut(begin..) {
+                part.sort_unstable();
+            }
+            sorted.dedup();
+        })?;
         sorted.shrink_to_fit();
         Ok(OrderSet::from_sorted(sorted, self.named.clone()))
     }
 
-    /// Each order with the distinct days on which it was seen, by fingerprint.
-    fn each(
-        &self,
-        mut visit: impl FnMut(Fingerprint, &[(Fingerprint, i32)]),
-    ) -> Result<(), SortError> {
-        let mut group = |seen: &[(Fingerprint, i32)]| {
-            for orders in seen.chunk_by(|left, right| left.0 == right.0) {
-                if let Some((fingerprint, _)) = orders.first() {
-                    visit(*fingerprint, orders);
-                }
-            }
-        };
+    /// What was seen of orders part by part: an order's is in one part, and fingerprints of a part
+    /// are greater than those of the parts before.
+    fn each_part(&self, mut visit: impl FnMut(&[(Fingerprint, i32)])) -> Result<(), SortError> {
         if self.files.is_empty() {
-            let mut seen = self.held.clone();
-            seen.dedup();
-            group(&seen);
+            visit(&self.held);
             return Ok(());
         }
         for file in &self.files {
-            let mut seen = read_part(file)?;
-            seen.sort_unstable();
-            seen.dedup();
-            group(&seen);
+            visit(&read_part(file)?);
         }
         Ok(())
     }

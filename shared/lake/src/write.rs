@@ -125,8 +125,10 @@ struct Work<'a> {
 }
 
 /// What is known of the order whose lines come.
+#[derive(Default)]
 struct Current {
-    order: String,
+    /// No order before the first.
+    order: Option<String>,
     day: i32,
     is_written: bool,
     is_spanning: bool,
@@ -180,7 +182,7 @@ impl Work<'_> {
         let texts = sorted.texts();
         let arrays = text_arrays(texts);
         let mut file = SalesFile::begin(self.folder, texts, arrays.clone())?;
-        let mut current: Option<Current> = None;
+        let mut current = Current::default();
         let mut seen = Seen::default();
         sorted.each_line(
             |day,
@@ -189,15 +191,13 @@ impl Work<'_> {
                  fields,
                  fingerprint,
              }| {
-                let is_same = |current: &&Current| current.day == day && current.order == order;
-                if current.as_ref().filter(is_same).is_none() {
-                    let found = self.judge(day, order)?;
-                    if found.is_written && file.is_full_before(day, order) {
+                if current.day != day || current.order.as_deref() != Some(order) {
+                    self.judge(day, order, &mut current)?;
+                    if current.is_written && file.is_full_before(day, order) {
                         let next = SalesFile::begin(self.folder, texts, arrays.clone())?;
                         self.files
                             .extend(std::mem::replace(&mut file, next).finish()?);
                     }
-                    current = Some(found);
                     seen.clear();
                 }
                 if !seen.is_first(fingerprint) {
@@ -206,26 +206,24 @@ impl Work<'_> {
                         return Ok(());
                     }
                 }
-                match &current {
-                    Some(known) if known.is_written => {
-                        self.lines += 1;
-                        file.line(&Line {
-                            order,
-                            day,
-                            fields,
-                            load,
-                            is_spanning: known.is_spanning,
-                        })
-                    }
-                    _ => Ok(()),
+                if !current.is_written {
+                    return Ok(());
                 }
+                self.lines += 1;
+                file.line(&Line {
+                    order,
+                    day,
+                    fields,
+                    load,
+                    is_spanning: current.is_spanning,
+                })
             },
         )?;
         self.files.extend(file.finish()?);
         Ok(())
     }
 
-    fn judge(&mut self, day: i32, order: &str) -> Result<Current, LakeError> {
+    fn judge(&mut self, day: i32, order: &str, to: &mut Current) -> Result<(), LakeError> {
         let facts = self.sorted.facts();
         let fate = (self.fate)(order);
         if fate == OrderFate::WithoutSale {
@@ -234,12 +232,11 @@ impl Work<'_> {
         let needs_fingerprint = !(facts.cancelled.is_empty() && facts.spanning.is_empty());
         let fingerprint = needs_fingerprint.then(|| Fingerprints::default().of(order));
         let is_in = |orders: &FingerprintSet| fingerprint.is_some_and(|one| orders.contains(&one));
-        Ok(Current {
-            order: order.to_owned(),
-            day,
-            is_written: fate == OrderFate::Ours && !is_in(&facts.cancelled),
-            is_spanning: is_in(&facts.spanning),
-        })
+        order.clone_into(to.order.get_or_insert_default());
+        to.day = day;
+        to.is_written = fate == OrderFate::Ours && !is_in(&facts.cancelled);
+        to.is_spanning = is_in(&facts.spanning);
+        Ok(())
     }
 
     /// Takes the orders that the file cancels to those without sale, unless others own them.

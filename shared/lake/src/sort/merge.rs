@@ -84,12 +84,7 @@ impl<P: Payload> Merge<P> {
         let (Some(left), Some(right)) = (self.heap.get(left), self.heap.get(right)) else {
             return false;
         };
-        let record = |run: &usize| self.runs.get(*run).and_then(Run::record);
-        let (Some(first), Some(second)) = (record(left), record(right)) else {
-            return false;
-        };
-        let by_key = first.day.cmp(&second.day);
-        let by_key = by_key.then_with(|| first.order.as_bytes().cmp(second.order.as_bytes()));
-        by_key.then(left.cmp(right)) == Ordering::Less
+        let key = |run: &usize| self.runs.get(*run).map(Run::key);
+        key(left).cmp(&key(right)).then(left.cmp(right)) == Ordering::Less
     }
 }

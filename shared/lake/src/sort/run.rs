@@ -53,6 +53,11 @@ impl<P: Payload> Run<P> {
         })
     }
 
+    /// The key of the record it stands on.
+    pub fn key(&self) -> (i32, &[u8]) {
+        (self.day, self.order.as_bytes())
+    }
+
     /// Goes to the next record.
     pub fn advance(&mut self) -> Result<(), SortError> {
         if self.end - self.start < LARGEST_RECORD_BYTES && !self.is_read {
