@@ -96,9 +96,9 @@ pub struct Question {
     pub from: Option<Day>,
     /// The last day that counts.
     pub to: Option<Day>,
-    /// Lines of this region only.
+    /// Lines of this region only; of none, where it is empty.
     pub region: Option<String>,
-    /// Lines of this category only.
+    /// Lines of this category only; of none, where it is empty.
     pub category: Option<String>,
     /// Lines of this product only.
     pub product: Option<String>,
