@@ -10,6 +10,7 @@ use std::{fmt::Write as _, fs, fs::File, sync::Arc, time::Duration};
 use arrow_array::Array as _;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use domain::{
+    jobs::{SALES_CHECK_QUALITY, SALES_EXPORT},
     lake::{DataFile, Table},
     sales::{Group, Grouping, Question},
     time::{Day, UtcMillis},
@@ -22,7 +23,7 @@ use lambda_kit::{
 };
 use load_sales::{Parts, Settings};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sql_store::{Store, lake as catalogue, sales_loads::LoadStatus};
+use sql_store::{Store, jobs, lake as catalogue, sales_loads::LoadStatus};
 use sync_warehouse::SyncWarehouse;
 use tempfile::TempDir;
 use warehouse::{
@@ -185,6 +186,10 @@ async fn both_roads_give_the_same_answers() {
         let store = format!("sqlite://{}", state.path().join("banco1.sqlite").display());
         let store = Store::open(&store).await.unwrap();
         sql_store::migrate::migrate(&store, now()).await.unwrap();
+        for job in [SALES_EXPORT, SALES_CHECK_QUALITY] {
+            let run = jobs::start(&store, &job, now().day(), false, "test", now()).await;
+            run.unwrap().finish(&store, now()).await.unwrap();
+        }
         let folder = FolderFiles::open(&state.path().join("arquivos")).unwrap();
         let parts = Parts {
             store: store.clone(),

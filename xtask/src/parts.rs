@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use crate::container::Container;
 use crate::failure::{Failure, Outcome};
-use crate::process::Running;
-use crate::tools::SCHEMATHESIS;
+use crate::process::{Running, output_of};
+use crate::tools::{LAKE_ENGINES, SCHEMATHESIS, apt_install};
 use crate::{kafka, mariadb, ministack, postgres};
 
 /// A server that ends with the run, and then the folder of its data where that is elsewhere.
@@ -65,6 +65,25 @@ async fn schemathesis() -> Outcome<Part> {
     })
 }
 
+/// Programs and no server: their "address" is the Python that has them. Spark needs Java.
+async fn lake_engines() -> Outcome<Part> {
+    if output_of("java", &["-version"]).await.is_none() {
+        apt_install("default-jre-headless").await?;
+    }
+    let bin = LAKE_ENGINES.ready().await?;
+    let version = |wanted: &str| {
+        let packages = LAKE_ENGINES.packages.iter();
+        let mut found = packages.filter(|(name, _)| *name == wanted);
+        found.next().map_or("", |(_, version)| *version)
+    };
+    Ok(Part::Took {
+        version: format!("{} and {}", version("duckdb"), version("pyspark")),
+        url: bin.join("python").display().to_string(),
+        more: Vec::new(),
+        _server: None,
+    })
+}
+
 /// A kind of real part: its name in messages, the variable that tests read its URL from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -73,15 +92,17 @@ pub(crate) enum Kind {
     Ministack,
     Schemathesis,
     PostgreSql,
+    LakeEngines,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::MariaDb,
         Self::Kafka,
         Self::Ministack,
         Self::Schemathesis,
         Self::PostgreSql,
+        Self::LakeEngines,
     ];
 
     /// As testkit writes it into the parts file.
@@ -92,6 +113,7 @@ impl Kind {
             Self::Ministack => "ministack",
             Self::Schemathesis => "schemathesis",
             Self::PostgreSql => "PostgreSQL",
+            Self::LakeEngines => "DuckDB and Spark",
         }
     }
 
@@ -102,6 +124,7 @@ impl Kind {
             Self::Ministack => "FEIRA_MINISTACK_URL",
             Self::Schemathesis => "FEIRA_SCHEMATHESIS",
             Self::PostgreSql => "FEIRA_POSTGRES_URL",
+            Self::LakeEngines => "FEIRA_LAKE_PYTHON",
         }
     }
 
@@ -134,6 +157,7 @@ impl Kind {
             Self::Ministack => ministack::start(folder).await,
             Self::Schemathesis => schemathesis().await,
             Self::PostgreSql => postgres::start(folder).await,
+            Self::LakeEngines => lake_engines().await,
         }
     }
 }

@@ -33,6 +33,19 @@ pub(crate) const SCHEMATHESIS: PythonTools = PythonTools {
     packages: &[("schemathesis", "4.32.5")],
 };
 
+/// Engines of other makers, that read the lake.
+pub(crate) const LAKE_ENGINES: PythonTools = PythonTools {
+    folder: "lake",
+    packages: &[
+        ("duckdb", "1.5.5"),
+        ("duckdb-extensions", "1.5.5"),
+        ("duckdb-extension-ducklake", "1.5.5"),
+        ("duckdb-extension-sqlite-scanner", "1.5.5"),
+        ("duckdb-extension-mysql-scanner", "1.5.5"),
+        ("pyspark", "4.3.0"),
+    ],
+};
+
 /// What checks and packages the template.
 pub(crate) const AWS: PythonTools = PythonTools {
     folder: "aws",

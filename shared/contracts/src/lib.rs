@@ -8,6 +8,7 @@ pub mod fields;
 pub mod jobs;
 pub mod mgm;
 pub mod page;
+pub mod quality;
 pub mod sales;
 pub mod sales_summary;
 pub mod telesales;

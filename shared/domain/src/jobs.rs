@@ -57,20 +57,40 @@ pub const TELESALES_RECONCILE: Job = Job {
     after: &[],
 };
 
-/// Brings the lake's new files into the warehouse.
-pub const VENDAS_SINCRONIZAR_ARMAZEM: Job = Job {
-    name: "vendas_sincronizar_armazem",
+/// Removes the lake's files that ended a day ago or that nobody committed.
+pub const LAKE_CLEAN: Job = Job {
+    name: "lago_limpar",
     after: &[],
 };
 
+/// `pipeline_ecommerce`, 1: the orders of a day as a file of sales, which is loaded like any other.
+pub const SALES_EXPORT: Job = Job {
+    name: "vendas_exportar",
+    after: &[],
+};
+
+/// `pipeline_ecommerce`, 2: checks what the day's loads made of the lake.
+pub const SALES_CHECK_QUALITY: Job = Job {
+    name: "vendas_verificar_qualidade",
+    after: &[SALES_EXPORT.name],
+};
+/// `pipeline_ecommerce`, 3: brings the lake's new files into the warehouse.
+pub const VENDAS_SINCRONIZAR_ARMAZEM: Job = Job {
+    name: "vendas_sincronizar_armazem",
+    after: &[SALES_CHECK_QUALITY.name],
+};
+
 /// Every job there is.
-pub const ALL: [Job; 6] = [
+pub const ALL: [Job; 9] = [
     MGM_SET_PROMOTERS,
     MGM_CREATE_PROMOTER_VOUCHER,
     MGM_ANCHOR_AUDIT,
     TELESALES_EXPIRE_CONTACTS,
     TELESALES_RECONCILE,
     VENDAS_SINCRONIZAR_ARMAZEM,
+    LAKE_CLEAN,
+    SALES_EXPORT,
+    SALES_CHECK_QUALITY,
 ];
 
 /// How the run of a job for a date stands.

@@ -202,8 +202,10 @@ fn whole(number: &str) -> Option<i128> {
 pub struct EndedFile {
     /// Its number in the catalogue.
     pub id: i64,
-    /// Its place below the lake: `main/vendas/01JC….parquet`.
-    pub path: String,
+    /// Its table.
+    pub table: Table,
+    /// Its name below the table's path.
+    pub name: String,
 }
 
 /// The least and the greatest value of a column in a file, as the catalogue writes them.

@@ -1,6 +1,19 @@
 //! What the other contexts need to know of an order.
 
-use crate::Invalid;
+use crate::{Invalid, money::Centavos};
+
+/// A line of an order, as the shop's news tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderItem {
+    /// `id_produto`: 1 to 64 visible ASCII characters.
+    pub product: String,
+    /// How many; at least 1.
+    pub quantity: u32,
+    /// For one.
+    pub unit_price: Centavos,
+    /// `categoria`, where the shop tells it.
+    pub category: Option<String>,
+}
 
 /// What an order's status means to referrals and vouchers, from the least to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

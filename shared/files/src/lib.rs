@@ -175,6 +175,16 @@ impl Files {
         }
     }
 
+    /// Where an engine that brings its own access finds a file: `s3://bucket/key`, or the absolute
+    /// path on this machine.
+    #[must_use]
+    pub fn place(&self, address: &FileAddress) -> String {
+        match self {
+            Self::S3(_) => address.to_string(),
+            Self::Folder(folder) => folder.path_of(address).display().to_string(),
+        }
+    }
+
     /// Lists the files whose key starts with `prefix`, after the key `after`, at most `max`
     /// (1 to [`MAX_PAGE_FILES`]).
     ///

@@ -10,6 +10,7 @@
 
 mod error;
 pub mod input;
+mod manifest;
 mod orders;
 mod place;
 mod query;
@@ -25,7 +26,7 @@ pub use error::{LakeError, SortError};
 pub use orders::OrderSet;
 pub use place::Lake;
 pub use query::SalesReader;
-pub use read::{Drops, Rewritten, orders_of, rewrite};
+pub use read::{Drops, Rewritten, StoredLine, orders_of, rewrite};
 pub use sort::{LONGEST_ORDER_BYTES, SORT_BUDGET_BYTES, Sorted, SortedOrders, SortedSales};
 pub use texts::{MOST_TEXT_BYTES, MOST_TEXTS, TooManyTexts};
 pub use write::{OrderFate, Repeated, RepeatedLines, Written, discard, write};

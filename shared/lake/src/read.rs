@@ -1,5 +1,6 @@
 //! Parquet files of the lake, read by the byte ranges that are needed.
 
+mod lines;
 mod orders;
 mod rewrite;
 mod totals;
@@ -16,6 +17,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
+pub use lines::StoredLine;
 pub use orders::orders_of;
 pub use rewrite::{Drops, Rewritten, rewrite};
 pub(crate) use totals::TotalsFile;

@@ -51,7 +51,8 @@ where
     .await
 }
 
-/// Reads `{"horario": "<time>"}` or `{"data": "<date>"}`, with an optional `refazer`.
+/// Reads `{"horario": "<time>"}` or `{"data": "<date>"}`, with an optional `refazer`. A schedule
+/// whose job works for the day that is over says so: `"vespera": true`.
 ///
 /// # Errors
 /// Names the field that is wrong.
@@ -68,10 +69,17 @@ pub fn read(payload: &Value) -> Result<ScheduledRun, InvocationFailed> {
     let named = fields.parse_optional("data", Day::parse).map_err(failed)?;
     let date = match named {
         Some(date) => date,
-        None => fields
-            .parse("horario", UtcMillis::parse)
-            .map_err(failed)?
-            .day(),
+        None => {
+            let today = fields
+                .parse("horario", UtcMillis::parse)
+                .map_err(failed)?
+                .day();
+            if fields.value("vespera") == Some(&Value::Bool(true)) {
+                today.previous()
+            } else {
+                today
+            }
+        }
     };
     Ok(ScheduledRun {
         date,
@@ -98,6 +106,14 @@ mod tests {
             (run.date.to_string().as_str(), run.again),
             ("2026-01-31", true)
         );
+    }
+
+    #[test]
+    fn a_job_for_the_day_that_is_over_says_so_and_a_named_date_is_that_date() {
+        let schedule = json!({"horario": "2026-11-20T04:30:00Z", "vespera": true});
+        assert_eq!(read(&schedule).unwrap().date.to_string(), "2026-11-19");
+        let named = json!({"data": "2026-01-31", "vespera": true});
+        assert_eq!(read(&named).unwrap().date.to_string(), "2026-01-31");
     }
 
     #[test]

@@ -166,6 +166,9 @@ pub mod keys {
     pub const KAFKA_PASSWORD: Key = Key::new("KAFKA_PASSWORD", SecretName::Kafka, Shape::Text);
     /// The warehouse, where there is one: `redshift://user:password@host:5439/database`.
     pub const REDSHIFT_URL: Key = Key::new("REDSHIFT_URL", SecretName::App, Shape::Text);
+    /// The company's own database of sales, by a read-only role, where sales are exported from a
+    /// query on it: `mysql://` or, in dev, `sqlite://`.
+    pub const SALES_SOURCE_URL: Key = Key::new("SALES_SOURCE_URL", SecretName::App, Shape::Text);
     /// Database 2 in dev; without it the embedded SQLite file.
     pub const TELESALES_DATABASE_URL_LOCAL: Key = Key::new(
         "TELESALES_DATABASE_URL_LOCAL",
@@ -203,7 +206,7 @@ pub mod keys {
 }
 
 /// Every key there is.
-pub const ALL_KEYS: [Key; 17] = [
+pub const ALL_KEYS: [Key; 18] = [
     keys::DATABASE_URL_LOCAL,
     keys::DATABASE_URL_DEV,
     keys::DATABASE_URL_LIVE,
@@ -215,6 +218,7 @@ pub const ALL_KEYS: [Key; 17] = [
     keys::KAFKA_USER,
     keys::KAFKA_PASSWORD,
     keys::REDSHIFT_URL,
+    keys::SALES_SOURCE_URL,
     keys::TELESALES_DATABASE_URL_LOCAL,
     keys::TELESALES_DATABASE_URL_DEV,
     keys::TELESALES_DATABASE_URL_LIVE,

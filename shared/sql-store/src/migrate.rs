@@ -15,7 +15,7 @@ pub type Migration = (i64, &'static str, &'static str);
 const LIMITS_AND_JOBS: &str = include_str!("../migrations/ledger.sql");
 
 /// Database 1, in order. A released one never changes; expand before you contract.
-pub const SHOP: [Migration; 5] = [
+pub const SHOP: [Migration; 6] = [
     (1, "core", include_str!("../migrations/0001_core.sql")),
     (
         2,
@@ -25,6 +25,11 @@ pub const SHOP: [Migration; 5] = [
     (3, "mgm", include_str!("../migrations/0003_mgm.sql")),
     (4, "limits_and_jobs", LIMITS_AND_JOBS),
     (5, "lake", include_str!("../migrations/0005_lake.sql")),
+    (
+        6,
+        "sales_sources",
+        include_str!("../migrations/0006_sales_sources.sql"),
+    ),
 ];
 
 /// Receipts of what a projection erased.

@@ -424,7 +424,7 @@ pub async fn newest_end(store: &Store) -> Result<Option<UtcMillis>, StoreError> 
 }
 
 /// Bucket and key in the width of an index.
-fn place(bucket: &str, key: &str) -> String {
+pub(crate) fn place(bucket: &str, key: &str) -> String {
     hash(&[bucket, key])
 }
 

@@ -29,4 +29,4 @@ pub use events::{event, event_cases, event_text};
 pub use http_call::HttpCall;
 pub use kafka::{Kafka, OwnKafka, kafka, own_kafka};
 pub use postgres::postgres_schema;
-pub use services::{MariaDb, Ministack, mariadb, ministack, schemathesis};
+pub use services::{MariaDb, Ministack, lake_engines, mariadb, ministack, schemathesis};

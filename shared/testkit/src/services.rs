@@ -118,6 +118,23 @@ pub fn schemathesis() -> Option<PathBuf> {
     Some(program)
 }
 
+/// A Python that has DuckDB with its DuckLake extensions, and PySpark with a Java beside it; or `None`
+/// (and a line in the parts file) where `FEIRA_LAKE_PYTHON` names none.
+///
+/// # Panics
+/// Where the variable names what is no file.
+#[must_use]
+pub fn lake_engines() -> Option<PathBuf> {
+    const PROGRAM: &str = "FEIRA_LAKE_PYTHON";
+    let Some(program) = env::var_os(PROGRAM).map(PathBuf::from) else {
+        parts::missing("DuckDB and Spark");
+        return None;
+    };
+    assert!(program.is_file(), "{PROGRAM} names no program");
+    parts::took_part("DuckDB and Spark");
+    Some(program)
+}
+
 async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
     options

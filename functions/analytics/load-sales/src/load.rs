@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use contracts::sales::LoadReport;
-use domain::lake::DATA_PREFIX;
+use domain::lake::Table;
 use files::{FileAddress, FileError, Files, Overwrite};
 use lake::{Lake, LakeError, discard, input::BadFile};
 use sql_store::{
     StoreError,
-    lake::register,
+    lake::{newest_files, register},
     sales_loads::{EndError, FileVersion, Load, LoadStatus, Report, begin, find, refuse},
 };
 
@@ -34,7 +34,7 @@ pub enum LoadError {
     Files(#[from] FileError),
     /// The lake failed.
     #[error(transparent)]
-    Lake(LakeError),
+    Lake(#[from] LakeError),
     /// The temporary folder failed.
     #[error("the temporary folder failed ({0})")]
     Folder(std::io::ErrorKind),
@@ -84,8 +84,20 @@ pub async fn load(parts: &Parts, bucket: &str, key: &str) -> Result<Option<Load>
     let ended = find(&parts.store, &load.id).await?;
     if let Some(ended) = &ended {
         put_report(parts, ended).await?;
+        if ended.status == LoadStatus::Loaded {
+            list_live_files(parts, bucket).await?;
+        }
     }
     Ok(ended)
+}
+
+/// For engines that read no catalogue. Who was cut off before this is made good by the file's next
+/// event, the next load, or the job lago_limpar.
+async fn list_live_files(parts: &Parts, bucket: &str) -> Result<(), LoadError> {
+    let lake = Lake::new(parts.files.clone(), bucket);
+    let newest = async || Ok(newest_files(&parts.store, Table::Sales).await?);
+    lake.publish_manifest::<LoadError>(Table::Sales, newest)
+        .await
 }
 
 /// Folders that a console makes, and what Spark and Hadoop put beside their files (`_SUCCESS`,
@@ -190,7 +202,7 @@ async fn put_into_lake(
             Ok(placed) => placed,
             Err(PlaceError::SnapshotGone) => continue,
             Err(PlaceError::NotRegistered) => {
-                let path = data_path(&parts.files, &load.file.bucket)?;
+                let path = lake.data_path()?;
                 register(&parts.store, &path, (parts.clock)()).await?;
                 continue;
             }
@@ -276,17 +288,6 @@ async fn put_report(parts: &Parts, load: &Load) -> Result<(), FileError> {
         Ok(()) | Err(FileError::AlreadyExists) => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// Where the lake's files are, as DuckLake's DATA_PATH.
-fn data_path(files: &Files, bucket: &str) -> Result<String, FileError> {
-    Ok(match files {
-        Files::S3(_) => format!("s3://{bucket}/{DATA_PREFIX}"),
-        Files::Folder(folder) => {
-            let address = FileAddress::new(bucket, DATA_PREFIX.trim_end_matches('/'))?;
-            format!("{}/", folder.path_of(&address).display())
-        }
-    })
 }
 
 fn json_of(report: &LoadReport) -> String {

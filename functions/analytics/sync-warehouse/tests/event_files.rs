@@ -4,6 +4,7 @@
     reason = "what supports a test stops it where something is not as it should be"
 )]
 
+use domain::jobs::{SALES_CHECK_QUALITY, SALES_EXPORT};
 use domain::lake::{ColumnSummary, DataFile, Table, WrittenFile};
 use domain::time::UtcMillis;
 use files::{FileAddress, Files, FolderFiles};
@@ -11,7 +12,7 @@ use lambda_kit::schedule::{Handler, read};
 use lambda_kit::{Invocation, InvocationFailed};
 use serde_json::{Value, json};
 use sql_store::{
-    Store, Tx,
+    Store, Tx, jobs,
     lake::{self, Change},
 };
 use sync_warehouse::{CopyByManifest, SyncWarehouse};
@@ -74,6 +75,11 @@ async fn lake_of_two_files(url: &str) -> Store {
         lake::commit(tx, base, &[Table::Sales], change, now()).await
     };
     store.transact(commit).await.unwrap();
+    for job in [SALES_EXPORT, SALES_CHECK_QUALITY] {
+        let date = now().day();
+        let run = jobs::start(&store, &job, date, false, "test", now()).await;
+        run.unwrap().finish(&store, now()).await.unwrap();
+    }
     store
 }
 

@@ -101,6 +101,7 @@ impl Shop {
             total: Centavos::new(79_980).ok(),
             approved: Some(at(-1)),
             ends: None,
+            items: Vec::new(),
         };
         record_order(&self.store, "compra", &order, at(0))
             .await

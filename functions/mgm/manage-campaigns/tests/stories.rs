@@ -64,6 +64,7 @@ async fn shop(url: &str) -> Store {
         total: Some(Centavos::new(10_000).unwrap()),
         approved: Some(at(-5_000)),
         ends: None,
+        items: Vec::new(),
     };
     record_order(&store, "m1", &bought, at(0)).await.unwrap();
     let leg = CompletedLeg {

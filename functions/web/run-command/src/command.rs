@@ -121,7 +121,8 @@ impl Command {
 fn job(fields: &Fields) -> Result<&'static Job, BadMessage> {
     fields.parse("job", |name| {
         let rule = "must be mgm_set_promoters, mgm_create_promoter_voucher, mgm_anchor_audit, \
-            televendas_expirar_contatos, televendas_reconciliar or vendas_sincronizar_armazem";
+            televendas_expirar_contatos, televendas_reconciliar, lago_limpar, vendas_exportar, \
+            vendas_verificar_qualidade or vendas_sincronizar_armazem";
         jobs::ALL
             .iter()
             .find(|job| job.name == name)

@@ -2,7 +2,8 @@
 //!
 //! `{id_pedido, id_cliente, status, ref?, itens, total, aprovado_em, termina_em?}`; `total` is a
 //! decimal text, and the sum of the items where it is absent. News without `aprovado_em`, and those
-//! of a cancellation, need no more than the first three.
+//! of a cancellation, need no more than the first three. An item is
+//! `{id_produto?, quantidade, preco, categoria?}`.
 
 use domain::{
     identity::{CustomerId, OrderId},
@@ -11,7 +12,7 @@ use domain::{
         referral::{Claim, Order},
     },
     money::Centavos,
-    orders::OrderStatus,
+    orders::{OrderItem, OrderStatus},
     time::UtcMillis,
 };
 use serde_json::Value;
@@ -20,6 +21,10 @@ use crate::fields::{BadMessage, Fields};
 
 /// Longest list of items that is looked at.
 const MOST_ITEMS: usize = 1_000;
+/// Longest `id_produto` of a line, in bytes.
+const LONGEST_PRODUCT: usize = 64;
+/// Longest `categoria` of a line, in characters.
+const LONGEST_CATEGORY: usize = 100;
 /// Longest `ref` that is kept; what is longer was never ours.
 const LONGEST_REF: usize = 200;
 
@@ -40,6 +45,8 @@ pub struct Purchase {
     pub approved: Option<UtcMillis>,
     /// `termina_em`: when the trip ends.
     pub ends: Option<UtcMillis>,
+    /// `itens`, where each names its product by an id that we can keep.
+    pub items: Vec<OrderItem>,
 }
 
 impl Purchase {
@@ -67,6 +74,7 @@ impl Purchase {
             total,
             approved,
             ends: fields.parse_optional("termina_em", UtcMillis::parse)?,
+            items: fields.value("itens").and_then(lines).unwrap_or_default(),
         })
     }
 
@@ -89,6 +97,7 @@ impl Purchase {
             total: self.total,
             approved: self.approved,
             ends: self.ends,
+            items: self.items,
         }
     }
 }
@@ -121,6 +130,33 @@ fn sum_of_items(items: &Value) -> Result<Centavos, BadMessage> {
     })
 }
 
+/// The lines of a list whose amounts were read before; `None` where a line names no product that
+/// we can keep: an order's lines are told whole or not at all.
+fn lines(items: &Value) -> Option<Vec<OrderItem>> {
+    let mut lines = Vec::new();
+    for item in items.as_array()? {
+        let product = item.get("id_produto")?.as_str()?;
+        let is_id = product.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_id || !(1..=LONGEST_PRODUCT).contains(&product.len()) {
+            return None;
+        }
+        let quantity = u32::try_from(item.get("quantidade")?.as_u64()?).ok()?;
+        if quantity == 0 {
+            continue;
+        }
+        let category = item.get("categoria").and_then(Value::as_str).map(str::trim);
+        lines.push(OrderItem {
+            product: product.to_owned(),
+            quantity,
+            unit_price: Centavos::parse(item.get("preco")?.as_str()?).ok()?,
+            category: category
+                .filter(|text| (1..=LONGEST_CATEGORY).contains(&text.chars().count()))
+                .map(str::to_owned),
+        });
+    }
+    Some(lines)
+}
+
 fn text_in<'a>(item: &'a Fields, name: &str, path: &'static str) -> Result<&'a str, BadMessage> {
     match item.value(name) {
         None => Err(BadMessage::missing(path)),
@@ -151,6 +187,30 @@ mod tests {
             purchase.approved.unwrap().to_string(),
             "2026-11-20T15:00:00.000Z"
         );
+    }
+
+    #[test]
+    fn lines_are_told_whole_or_not_at_all() {
+        let purchase = read(GOOD).unwrap();
+        assert_eq!(purchase.items.len(), 1);
+        let line = &purchase.items[0];
+        assert_eq!((line.product.as_str(), line.quantity), ("a", 2));
+        assert_eq!((line.unit_price.get(), &line.category), (3_990, &None));
+        let with_category = GOOD.replace(
+            r#""quantidade":2"#,
+            r#""quantidade":2,"categoria":" livros ""#,
+        );
+        let category = &read(&with_category).unwrap().items[0].category;
+        assert_eq!(category.as_deref(), Some("livros"));
+        for (from, to) in [
+            (r#""id_produto":"a","#, ""),
+            (r#""id_produto":"a""#, r#""id_produto":"a b""#),
+            (r#""id_produto":"a""#, r#""id_produto":7"#),
+            (r#""quantidade":2"#, r#""quantidade":0"#),
+        ] {
+            let purchase = read(&GOOD.replacen(from, to, 1)).unwrap();
+            assert_eq!(purchase.items, [], "{to}");
+        }
     }
 
     #[test]

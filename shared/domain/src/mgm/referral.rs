@@ -9,7 +9,7 @@ use crate::{
     code::ReferralCode,
     identity::{CustomerId, OrderId},
     money::Centavos,
-    orders::OrderStatus,
+    orders::{OrderItem, OrderStatus},
     time::UtcMillis,
 };
 
@@ -177,6 +177,8 @@ pub struct Order {
     pub approved: Option<UtcMillis>,
     /// When the trip ends.
     pub ends: Option<UtcMillis>,
+    /// Its lines, in news that tell them.
+    pub items: Vec<OrderItem>,
 }
 
 /// News of an order that name another customer than before.
@@ -186,7 +188,7 @@ pub struct OtherCustomer;
 
 impl Order {
     /// What is known after `news`, in whatever order news come: the status only moves on, and the
-    /// first link, total of a paid order and approval stay. A trip's end may move.
+    /// first link, total of a paid order and approval stay. A trip's end and the lines may move.
     ///
     /// # Errors
     /// [`OtherCustomer`].
@@ -207,6 +209,11 @@ impl Order {
             total,
             approved: self.approved.or(news.approved),
             ends: news.ends.or(self.ends),
+            items: if news.items.is_empty() {
+                self.items
+            } else {
+                news.items
+            },
         })
     }
 

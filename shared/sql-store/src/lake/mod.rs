@@ -12,7 +12,7 @@ mod register;
 mod removal;
 
 pub use commit::{Change, CommitError, commit};
-pub use reading::{FilesError, files_at, latest, newest_snapshot};
+pub use reading::{FilesError, files_at, latest, newest_files, newest_snapshot};
 pub use register::register;
 pub use removal::{expire, forget, known_files, scheduled};
 

@@ -211,3 +211,22 @@ fn number(text: &str) -> Result<i64, StoreError> {
 fn size(number: i64) -> Result<u64, StoreError> {
     u64::try_from(number).map_err(|_| StoreError::Broken("ducklake_data_file has a negative size"))
 }
+
+/// The newest snapshot of a table and its files; `None` before the lake is registered.
+///
+/// # Errors
+/// When the database fails.
+pub async fn newest_files(
+    store: &Store,
+    table: Table,
+) -> Result<Option<(SnapshotId, Vec<DataFile>)>, StoreError> {
+    let Some(snapshot) = latest(store, &[table]).await? else {
+        return Ok(None);
+    };
+    match files_at(store, table, snapshot.id).await {
+        Ok(files) => Ok(Some((snapshot.id, files))),
+        // It would have to be a day old and replaced between the two questions.
+        Err(FilesError::SnapshotGone) => Err(StoreError::Contended { attempts: 1 }),
+        Err(FilesError::Store(error)) => Err(error),
+    }
+}

@@ -144,13 +144,20 @@ pub async fn scheduled(store: &Store, limit: u32) -> Result<Vec<EndedFile>, Stor
             .await
         })
         .await?;
-    Ok(rows
+    Ok(rows.into_iter().filter_map(ended_file).collect())
+}
+
+/// `None` for a table that is not ours: the engine that ended the file removes it.
+fn ended_file(row: ScheduledRow) -> Option<EndedFile> {
+    let (folder, name) = row.path.rsplit_once('/')?;
+    let table = Table::ALL
         .into_iter()
-        .map(|row| EndedFile {
-            id: row.data_file_id,
-            path: row.path,
-        })
-        .collect())
+        .find(|table| folder == format!("{SCHEMA}/{}", table.name()))?;
+    Some(EndedFile {
+        id: row.data_file_id,
+        table,
+        name: name.to_owned(),
+    })
 }
 
 /// Forgets files that were deleted.

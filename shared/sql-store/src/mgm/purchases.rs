@@ -20,7 +20,7 @@ use super::{
     referrals::{self, NotAccepted},
     trips, vouchers,
 };
-use crate::{Store, StoreError, Tx, values};
+use crate::{Store, StoreError, Tx, sales_export, values};
 
 /// Under this name messages of `pedidos` are marked as handled.
 pub const CONSUMER: &str = "reward-purchase";
@@ -102,6 +102,7 @@ async fn record(
         return Ok(Recorded::Before);
     }
     let order = merge(tx, news, now).await?;
+    sales_export::note_news(tx, &order, now).await?;
     if order.status == OrderStatus::Completed {
         note_completion(tx, &order, now).await?;
     }
@@ -202,6 +203,7 @@ impl Row {
             total: self.total_centavos.map(Centavos::new).transpose()?,
             approved: self.approved_ms.map(UtcMillis::new).transpose()?,
             ends: self.ends_ms.map(UtcMillis::new).transpose()?,
+            items: Vec::new(),
         })
     }
 }

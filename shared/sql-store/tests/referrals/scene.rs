@@ -350,6 +350,7 @@ pub fn purchase(order: &str, friend: &str, promoter: u8) -> Order {
         total: Some(reais(100)),
         approved: Some(at(-HOUR_MS)),
         ends: None,
+        items: Vec::new(),
     }
 }
 
@@ -361,6 +362,7 @@ pub fn news(order: &Order, status: OrderStatus) -> Order {
         total: None,
         approved: None,
         ends: None,
+        items: Vec::new(),
         ..order.clone()
     }
 }

@@ -270,6 +270,7 @@ fn order(status: OrderStatus, claim: Option<Claim>, approved: Option<&str>) -> O
         total: approved.map(|_| reais(100)),
         approved: approved.map(at),
         ends: None,
+        items: Vec::new(),
     }
 }
 
