@@ -1,7 +1,6 @@
 //! Every event file of check-data-quality, on every database and a lake of its own.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "what supports a test stops it where something is not as it should be"
 )]
 

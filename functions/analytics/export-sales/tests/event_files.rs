@@ -1,6 +1,7 @@
 //! Every event file of export-sales, on every database and a folder; orders and a query.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "what supports a test stops it where something is not as it should be"
 )]
 
