@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -66,6 +69,7 @@ pub struct World {
     url: String,
     pub folder: FolderFiles,
     settings: Settings,
+    puts: AtomicU64,
     _folder: TempDir,
 }
 
@@ -89,6 +93,7 @@ impl World {
                 },
                 ..Settings::default()
             },
+            puts: AtomicU64::new(0),
             _folder: folder,
         }
     }
@@ -116,7 +121,9 @@ impl World {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &content.bytes).unwrap();
         let changed_ms = u64::try_from(CHANGED_MS + seconds * 1000).unwrap();
-        let changed = UNIX_EPOCH + Duration::from_millis(changed_ms);
+        // Two versions within a millisecond still differ, as their ETags do in S3.
+        let nanos = self.puts.fetch_add(1, Ordering::Relaxed) % 1_000_000;
+        let changed = UNIX_EPOCH + Duration::from_millis(changed_ms) + Duration::from_nanos(nanos);
         let file = fs::File::options().write(true).open(&path).unwrap();
         file.set_modified(changed).unwrap();
     }
