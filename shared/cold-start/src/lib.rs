@@ -8,11 +8,13 @@ mod aftercare;
 mod parts;
 mod problems;
 pub mod scheduled_job;
+mod stock_limits;
 
 pub use aftercare::Announcer;
 pub use parts::{Consumer, QueueParts, SqlParts, kafka_needs, kafka_setting, open_queues};
 pub use problems::store_problem;
 pub use secrets::{DatabaseName, Need, ProcessEnvironment, Secrets, Stage, keys};
+pub use stock_limits::stock_limits;
 
 /// A variable that the template gives a function, and that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

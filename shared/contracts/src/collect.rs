@@ -2,7 +2,7 @@
 //!
 //! `eventos_clientes`: `{id_usuario, tipo_evento, id_produto, timestamp}` and optional `id_evento,
 //! id_sessao, quantidade, preco, ref`. `atualizacoes_estoque`: `{id_produto, nivel_estoque,
-//! ultima_atualizacao}`. What goes on holds these fields only, whatever else came: nothing that
+//! ultima_atualizacao}` and optional `estoque_minimo`. What goes on holds these fields only, whatever else came: nothing that
 //! names a person passes. Ids may be whole numbers, `preco` a number.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -190,6 +190,9 @@ impl Collected {
         kept.insert("id_produto".into(), level.product.as_str().into());
         kept.insert("nivel_estoque".into(), level.units.into());
         kept.insert("ultima_atualizacao".into(), level.told.to_string().into());
+        if let Some(minimum) = level.minimum {
+            kept.insert("estoque_minimo".into(), minimum.into());
+        }
         Self {
             key: level.product.to_string(),
             at: level.told,
@@ -244,7 +247,13 @@ pub fn read_level(fields: &Fields) -> Result<Level, BadMessage> {
     let invalid = |invalid: Invalid| BadMessage::invalid("nivel_estoque", invalid.rule);
     let product = ProductId::parse(product)
         .map_err(|invalid| BadMessage::invalid("id_produto", invalid.rule))?;
-    Level::new(product, units, told).map_err(invalid)
+    let level = Level::new(product, units, told).map_err(invalid)?;
+    match fields.optional_integer("estoque_minimo")? {
+        None => Ok(level),
+        Some(minimum) => level
+            .with_minimum(minimum)
+            .map_err(|invalid| BadMessage::invalid("estoque_minimo", invalid.rule)),
+    }
 }
 
 fn not_of_the_future(field: &'static str, at: UtcMillis, now: UtcMillis) -> Result<(), BadMessage> {

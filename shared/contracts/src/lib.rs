@@ -11,4 +11,5 @@ pub mod page;
 pub mod quality;
 pub mod sales;
 pub mod sales_summary;
+pub mod stock;
 pub mod telesales;

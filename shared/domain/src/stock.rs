@@ -19,6 +19,8 @@ pub struct Level {
     pub units: i64,
     /// When that was so.
     pub told: UtcMillis,
+    /// The product's own threshold, in units, where it was told with the level.
+    pub minimum: Option<i64>,
 }
 
 /// Why a stock is low.
@@ -44,11 +46,11 @@ pub struct Limits {
 pub enum Change {
     /// It is older than the known one, or the same.
     None,
-    /// The level is newer, and low as it was before or not low as before.
+    /// The stock is as low, or not low, as before.
     Level,
-    /// The level is newer and low, which the one before was not: an alert.
+    /// The stock is low, which it was not before: an alert.
     BecameLow(LowReason),
-    /// The level is newer and no longer low: the alert ends.
+    /// The stock is no longer low: the alert ends.
     Recovered,
 }
 
@@ -78,15 +80,31 @@ impl Level {
             product,
             units,
             told,
+            minimum: None,
         })
     }
 
-    /// Whether it is newer than one told at `known` of `units`. Of two levels of the same time the
-    /// lower one counts, whatever their order.
-    #[must_use]
-    pub fn is_newer_than(&self, known: UtcMillis, units: i64) -> bool {
-        self.told > known || self.told == known && self.units < units
+    /// With the product's own threshold.
+    ///
+    /// # Errors
+    /// When it is negative or beyond [`LARGEST_LEVEL`].
+    pub fn with_minimum(self, minimum: i64) -> Result<Self, Invalid> {
+        if (0..=LARGEST_LEVEL).contains(&minimum) {
+            Ok(Self {
+                minimum: Some(minimum),
+                ..self
+            })
+        } else {
+            Err(Invalid::new("must be a whole number from 0 to 1000000000"))
+        }
     }
+}
+
+/// Whether a number told at `told_ms` replaces the one told at `known_told_ms`. Of two of the same time the
+/// lower one counts, whatever their order.
+#[must_use]
+pub const fn replaces(told_ms: i64, number: i64, known_told_ms: i64, known: i64) -> bool {
+    told_ms > known_told_ms || told_ms == known_told_ms && number < known
 }
 
 /// Whether a time can have been told at `now`.
@@ -177,11 +195,10 @@ mod tests {
     #[test]
     fn of_two_levels_of_one_time_the_lower_counts() {
         let at = |millis| UtcMillis::new(millis).unwrap();
-        let level = Level::new(ProductId::parse("p").unwrap(), 3, at(10)).unwrap();
-        assert!(level.is_newer_than(at(9), 1));
-        assert!(level.is_newer_than(at(10), 4));
-        assert!(!level.is_newer_than(at(10), 3));
-        assert!(!level.is_newer_than(at(11), 9));
+        assert!(replaces(10, 3, 9, 1));
+        assert!(replaces(10, 3, 10, 4));
+        assert!(!replaces(10, 3, 10, 3));
+        assert!(!replaces(10, 3, 11, 9));
         assert!(check_told(at(86_400_001), at(0)).is_err());
         assert!(check_told(at(86_400_000), at(0)).is_ok());
     }

@@ -22,6 +22,7 @@ pub mod quality;
 pub mod sales_export;
 pub mod sales_loads;
 pub mod sales_source;
+pub mod stock;
 pub mod telesales;
 pub mod throttle;
 pub mod transaction;

@@ -62,7 +62,8 @@ async fn from_nothing_the_schema_is_made_and_a_second_run_does_nothing() {
                 "mgm",
                 "limits_and_jobs",
                 "lake",
-                "sales_sources"
+                "sales_sources",
+                "stock"
             ],
             "{}",
             database.label()
