@@ -6,6 +6,7 @@ pub mod customers;
 pub mod envelope;
 pub mod fields;
 pub mod jobs;
+pub mod kafka_event;
 pub mod mgm;
 pub mod page;
 pub mod quality;
