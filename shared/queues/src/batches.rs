@@ -1,93 +1,75 @@
 //! In which requests messages go to SQS: by count, by size and, for FIFO, by group.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use crate::error::SendError;
-use crate::message::{OutgoingMessage, SentMessage};
+use crate::message::SentMessage;
 
 /// The most entries of one SendMessageBatch request.
 pub(crate) const MAX_ENTRIES: usize = 10;
 
-/// Splits positions into requests of at most ten entries and `limit_bytes` bytes of bodies.
-///
-/// A body larger than the limit goes alone, so that SQS itself says whether it takes it.
-pub(crate) fn fill_requests(
-    positions: &[usize],
-    size_of: impl Fn(usize) -> usize,
-    limit_bytes: usize,
-) -> Vec<Vec<usize>> {
-    let mut requests: Vec<Vec<usize>> = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
-    let mut open_bytes = 0_usize;
-    for &position in positions {
-        let bytes = size_of(position);
-        let full = open.len() == MAX_ENTRIES || open_bytes.saturating_add(bytes) > limit_bytes;
-        if full && !open.is_empty() {
-            requests.push(std::mem::take(&mut open));
-            open_bytes = 0;
-        }
-        open.push(position);
-        open_bytes = open_bytes.saturating_add(bytes);
-    }
-    if !open.is_empty() {
-        requests.push(open);
-    }
-    requests
-}
-
 /// What is still to be sent and what became of the rest.
 ///
-/// Of a FIFO group only the head is offered; once a head fails, the rest of its group is held back.
+/// Of a FIFO group only the oldest unsent message is offered, and none while it is under way; once
+/// it fails, the rest of its group is held back.
 pub(crate) struct Sending {
     outcomes: Vec<Option<Result<SentMessage, SendError>>>,
-    lanes: Vec<VecDeque<usize>>,
-    lane_of: HashMap<usize, usize>,
+    /// The later message of the same group.
+    next: Vec<Option<usize>>,
+    ready: VecDeque<usize>,
 }
 
 impl Sending {
-    /// Checks each message and sorts them into lanes: one per FIFO group, one per standard message.
-    pub(crate) fn new(messages: &[OutgoingMessage], fifo: bool, deduplicates: bool) -> Self {
+    /// Messages by their groups; one without a group has no order to keep.
+    pub(crate) fn new<'g>(groups: impl Iterator<Item = Option<&'g str>>) -> Self {
         let mut sending = Self {
-            outcomes: vec![None; messages.len()],
-            lanes: Vec::new(),
-            lane_of: HashMap::new(),
+            outcomes: Vec::new(),
+            next: Vec::new(),
+            ready: VecDeque::new(),
         };
-        let mut lane_of_group: HashMap<&str, usize> = HashMap::new();
-        for (position, message) in messages.iter().enumerate() {
-            let lane = match message.group_id.as_deref() {
-                Some(group) if fifo => *lane_of_group
-                    .entry(group)
-                    .or_insert_with(|| sending.open_lane()),
-                _ => sending.open_lane(),
-            };
-            sending.lane_of.insert(position, lane);
-            if let Some(lane) = sending.lanes.get_mut(lane) {
-                lane.push_back(position);
-            }
-        }
-        for (position, message) in messages.iter().enumerate() {
-            if let Err(error) = message.check(fifo, deduplicates) {
-                sending.fail_at(position, error);
+        let mut last_of_group: HashMap<&str, usize> = HashMap::new();
+        for (position, group) in groups.enumerate() {
+            sending.outcomes.push(None);
+            sending.next.push(None);
+            let earlier = group.and_then(|group| last_of_group.insert(group, position));
+            match earlier.and_then(|earlier| sending.next.get_mut(earlier)) {
+                Some(next) => *next = Some(position),
+                None => sending.ready.push_back(position),
             }
         }
         sending
     }
 
-    fn open_lane(&mut self) -> usize {
-        self.lanes.push(VecDeque::new());
-        self.lanes.len() - 1
+    /// The next request: at most ten entries and `limit_bytes` bytes of bodies.
+    ///
+    /// A body larger than the limit goes alone, so that SQS itself says whether it takes it.
+    pub(crate) fn take_request(
+        &mut self,
+        size_of: impl Fn(usize) -> usize,
+        limit_bytes: usize,
+    ) -> Vec<usize> {
+        let mut request = Vec::new();
+        let mut bytes = 0_usize;
+        while request.len() < MAX_ENTRIES {
+            let Some(&position) = self.ready.front() else {
+                break;
+            };
+            let more = bytes.saturating_add(size_of(position));
+            if more > limit_bytes && !request.is_empty() {
+                break;
+            }
+            bytes = more;
+            self.ready.pop_front();
+            request.push(position);
+        }
+        request
     }
 
-    /// The positions that may go now: the head of each lane, in the order given.
-    pub(crate) fn heads(&self) -> Vec<usize> {
-        let mut heads: Vec<usize> = self
-            .lanes
-            .iter()
-            .filter_map(|lane| lane.front().copied())
-            .collect();
-        heads.sort_unstable();
-        heads
+    /// Messages that were taken and not sent: they go before what was not tried yet.
+    pub(crate) fn offer_again(&mut self, positions: Vec<usize>) {
+        for position in positions.into_iter().rev() {
+            self.ready.push_front(position);
+        }
     }
 
     /// Whether it is known what became of the message.
@@ -95,37 +77,29 @@ impl Sending {
         self.outcomes.get(position).is_none_or(Option::is_some)
     }
 
-    /// Records what became of a message that was tried.
+    /// Records what became of a message; with its success the next of its group may go.
     pub(crate) fn record(&mut self, position: usize, outcome: Result<SentMessage, SendError>) {
-        match outcome {
-            Ok(sent) => {
-                if let Some(lane) = self.lane(position) {
-                    lane.retain(|&waiting| waiting != position);
-                }
-                self.settle(position, Ok(sent));
+        if self.is_settled(position) {
+            return;
+        }
+        let is_sent = outcome.is_ok();
+        self.settle(position, outcome);
+        let mut later = self.later(position);
+        if is_sent {
+            self.ready
+                .extend(later.filter(|&next| !self.is_settled(next)));
+            return;
+        }
+        while let Some(held) = later {
+            if !self.is_settled(held) {
+                self.settle(held, Err(SendError::HeldBack));
             }
-            Err(error) => self.fail_at(position, error),
+            later = self.later(held);
         }
     }
 
-    /// Fails this message and holds back those behind it in its lane.
-    fn fail_at(&mut self, position: usize, error: SendError) {
-        let Some(lane) = self.lane(position) else {
-            return;
-        };
-        let Some(place) = lane.iter().position(|&waiting| waiting == position) else {
-            return;
-        };
-        let held_back = lane.split_off(place);
-        self.settle(position, Err(error));
-        for waiting in held_back.into_iter().skip(1) {
-            self.settle(waiting, Err(SendError::HeldBack));
-        }
-    }
-
-    fn lane(&mut self, position: usize) -> Option<&mut VecDeque<usize>> {
-        let lane = *self.lane_of.get(&position)?;
-        self.lanes.get_mut(lane)
+    fn later(&self, position: usize) -> Option<usize> {
+        self.next.get(position).copied().flatten()
     }
 
     fn settle(&mut self, position: usize, outcome: Result<SentMessage, SendError>) {
@@ -134,7 +108,7 @@ impl Sending {
         }
     }
 
-    /// The outcome of each message, in the order given.
+    /// The outcome of each message, in the order given; what was under way is not known to be sent.
     pub(crate) fn into_outcomes(self) -> Vec<Result<SentMessage, SendError>> {
         let unanswered = || {
             Err(SendError::Unavailable {
@@ -162,30 +136,26 @@ mod tests {
     #[test]
     fn requests_are_filled_by_count_and_by_size() {
         let sizes = [40, 40, 40, 200, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
-        let positions: Vec<usize> = (0..sizes.len()).collect();
-        let requests = fill_requests(&positions, |position| sizes[position], 100);
-        assert_eq!(requests[0], vec![0, 1]);
-        assert_eq!(requests[1], vec![2]);
-        assert_eq!(requests[2], vec![3]);
-        assert_eq!(requests[3].len(), MAX_ENTRIES);
-        assert_eq!(requests[4].len(), 1);
+        let mut sending = Sending::new(sizes.iter().map(|_| None));
+        let mut take = || sending.take_request(|position| sizes[position], 100);
+        assert_eq!(take(), [0, 1]);
+        assert_eq!(take(), [2]);
+        assert_eq!(take(), [3]);
+        assert_eq!(take().len(), MAX_ENTRIES);
+        assert_eq!(take().len(), 1);
+        assert!(take().is_empty());
     }
 
     #[test]
     fn a_group_sends_one_at_a_time_and_stops_at_its_first_failure() {
-        let messages = [
-            OutgoingMessage::fifo("a1", "a", "1"),
-            OutgoingMessage::fifo("b1", "b", "2"),
-            OutgoingMessage::fifo("a2", "a", "3"),
-            OutgoingMessage::fifo("b2", "b", "4"),
-        ];
-        let mut sending = Sending::new(&messages, true, false);
-        assert_eq!(sending.heads(), vec![0, 1]);
+        let mut sending = Sending::new(["a", "b", "a", "b"].into_iter().map(Some));
+        assert_eq!(sending.take_request(|_| 1, 100), [0, 1]);
+        assert!(sending.take_request(|_| 1, 100).is_empty());
         sending.record(0, Ok(sent(0)));
         sending.record(1, Err(SendError::Unavailable { code: "x".into() }));
-        assert_eq!(sending.heads(), vec![2]);
+        assert_eq!(sending.take_request(|_| 1, 100), [2]);
         sending.record(2, Ok(sent(2)));
-        assert_eq!(sending.heads(), Vec::<usize>::new());
+        assert!(sending.take_request(|_| 1, 100).is_empty());
         let outcomes = sending.into_outcomes();
         assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
         assert!(matches!(outcomes[1], Err(SendError::Unavailable { .. })));
@@ -194,18 +164,25 @@ mod tests {
 
     #[test]
     fn a_refused_message_holds_back_only_what_follows_in_its_group() {
-        let messages = [
-            OutgoingMessage::fifo("a1", "a", "1"),
-            OutgoingMessage::fifo("", "a", "2"),
-            OutgoingMessage::fifo("a3", "a", "3"),
-            OutgoingMessage::fifo("b1", "b", "4"),
-        ];
-        let mut sending = Sending::new(&messages, true, false);
-        assert_eq!(sending.heads(), vec![0, 3]);
+        let mut sending = Sending::new(["a", "a", "a", "b"].into_iter().map(Some));
+        sending.record(1, Err(SendError::EmptyBody));
+        assert_eq!(sending.take_request(|_| 1, 100), [0, 3]);
         sending.record(0, Ok(sent(0)));
         sending.record(3, Ok(sent(3)));
+        assert!(sending.take_request(|_| 1, 100).is_empty());
         let outcomes = sending.into_outcomes();
         assert_eq!(outcomes[1], Err(SendError::EmptyBody));
         assert_eq!(outcomes[2], Err(SendError::HeldBack));
+    }
+
+    #[test]
+    fn what_is_tried_again_goes_first() {
+        let mut sending = Sending::new([None; 12].into_iter());
+        let first = sending.take_request(|_| 1, 100);
+        sending.offer_again(first);
+        assert_eq!(
+            sending.take_request(|_| 1, 100),
+            (0..10).collect::<Vec<_>>()
+        );
     }
 }

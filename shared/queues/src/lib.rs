@@ -11,6 +11,7 @@ mod batches;
 mod embedded;
 mod error;
 mod message;
+mod sending;
 mod sqs;
 mod url;
 
@@ -21,8 +22,11 @@ pub use error::{QueueError, SendError};
 pub use message::{
     MAX_MESSAGE_BYTES, OutgoingMessage, QueueCounts, ReceivedMessage, SentMessage, group_id,
 };
+pub use sending::{Carrier, Outbox, send_over};
 pub use sqs::{SqsLimits, SqsQueues};
 pub use url::{EMBEDDED_SCHEME, embedded_queue_name, embedded_queue_url};
+
+use std::time::Duration;
 
 /// The queues of this process: either all of them on SQS or all of them embedded.
 ///
@@ -49,6 +53,25 @@ impl Queues {
         match self {
             Self::Sqs(sqs) => sqs.send(queue_url, messages).await,
             Self::Embedded(embedded) => embedded.send(queue_url, messages, now_ms).await,
+        }
+    }
+
+    /// The same for messages that are made when their request is filled, within `time`: what was
+    /// not answered by then is answered as unavailable.
+    pub async fn send_within<O: Outbox + ?Sized>(
+        &self,
+        queue_url: &str,
+        outbox: &O,
+        now_ms: i64,
+        time: Duration,
+    ) -> Vec<Result<SentMessage, SendError>> {
+        match self {
+            Self::Sqs(sqs) => sqs.send_all(queue_url, outbox, Some(time)).await,
+            Self::Embedded(embedded) => {
+                let messages = (0..outbox.count()).map(|position| outbox.message(position));
+                let messages: Vec<OutgoingMessage> = messages.collect();
+                embedded.send(queue_url, &messages, now_ms).await
+            }
         }
     }
 

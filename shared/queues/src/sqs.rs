@@ -12,12 +12,13 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
-use crate::batches::{MAX_ENTRIES, Sending, fill_requests};
+use crate::batches::MAX_ENTRIES;
 use crate::error::{QueueError, SendError};
 use crate::message::{
     MAX_MESSAGE_BYTES, OutgoingMessage, QueueCounts, ReceivedMessage, SentMessage,
 };
-use crate::url::{is_fifo_url, require_sqs};
+use crate::sending::{Carrier, Outbox, send_over};
+use crate::url::require_sqs;
 
 /// How long a receive waits for the first message: long polling asks every server of the queue.
 const RECEIVE_WAIT_SECONDS: i32 = 1;
@@ -27,6 +28,8 @@ const RECEIVE_WAIT_SECONDS: i32 = 1;
 pub struct SqsLimits {
     /// Bytes of bodies in one request: 1 MiB, 256 KiB on older endpoints.
     pub request_bytes: usize,
+    /// Requests that are under way at once.
+    pub in_flight: usize,
     /// How often an entry is tried, the first time included.
     pub attempts: u32,
     /// The longest pause before the second attempt, in milliseconds; it doubles from there.
@@ -41,6 +44,7 @@ impl Default for SqsLimits {
     fn default() -> Self {
         Self {
             request_bytes: MAX_MESSAGE_BYTES,
+            in_flight: 8,
             attempts: 4,
             first_pause_ms: 50,
             longest_pause_ms: 1_000,
@@ -80,83 +84,44 @@ impl SqsQueues {
         queue_url: &str,
         messages: &[OutgoingMessage],
     ) -> Vec<Result<SentMessage, SendError>> {
-        if let Err(error) = require_sqs(queue_url) {
-            return messages.iter().map(|_| Err(error.clone().into())).collect();
-        }
-        // Whether the queue derives deduplication ids from the content only SQS itself knows.
-        let mut sending = Sending::new(messages, is_fifo_url(queue_url), true);
-        loop {
-            let heads = sending.heads();
-            if heads.is_empty() {
-                return sending.into_outcomes();
-            }
-            let size_of = |position: usize| messages.get(position).map_or(0, |m| m.body.len());
-            for request in fill_requests(&heads, size_of, self.limits.request_bytes) {
-                for (position, outcome) in self.send_request(queue_url, messages, request).await {
-                    sending.record(position, outcome);
-                }
-            }
-        }
+        self.send_all(queue_url, messages, None).await
     }
 
-    /// Sends one request and repeats what failed for reasons that pass.
-    async fn send_request(
+    /// See [`crate::Queues::send_within`].
+    pub async fn send_all<O: Outbox + ?Sized>(
         &self,
         queue_url: &str,
-        messages: &[OutgoingMessage],
-        request: Vec<usize>,
-    ) -> Vec<(usize, Result<SentMessage, SendError>)> {
-        let mut settled = Vec::with_capacity(request.len());
-        let mut open: Vec<(usize, String)> = request
-            .into_iter()
-            .map(|position| (position, String::new()))
-            .collect();
-        for attempt in 0..self.limits.attempts.max(1) {
-            if attempt > 0 {
-                tokio::time::sleep(self.pause_before(attempt)).await;
-            }
-            let positions: Vec<usize> = open.iter().map(|(position, _)| *position).collect();
-            open.clear();
-            for (position, answer) in self.attempt(queue_url, messages, &positions).await {
-                match answer {
-                    Err(SendError::Unavailable { code }) => open.push((position, code)),
-                    answer => settled.push((position, answer)),
-                }
-            }
-            if open.is_empty() {
-                break;
-            }
+        outbox: &O,
+        time: Option<Duration>,
+    ) -> Vec<Result<SentMessage, SendError>> {
+        if let Err(error) = require_sqs(queue_url) {
+            let failed = || Err(error.clone().into());
+            return (0..outbox.count()).map(|_| failed()).collect();
         }
-        settled.extend(
-            open.into_iter()
-                .map(|(position, code)| (position, Err(SendError::Unavailable { code }))),
-        );
-        settled
+        send_over(self, queue_url, outbox, self.limits, time).await
     }
 
     /// One SendMessageBatch; a 200 answer may carry entries that failed.
     async fn attempt(
         &self,
         queue_url: &str,
-        messages: &[OutgoingMessage],
-        positions: &[usize],
+        messages: Vec<(usize, OutgoingMessage)>,
     ) -> Vec<(usize, Result<SentMessage, SendError>)> {
+        let positions: Vec<usize> = messages.iter().map(|(position, _)| *position).collect();
         let all = |error: SendError| {
             positions
                 .iter()
                 .map(|position| (*position, Err(error.clone())))
                 .collect()
         };
-        let mut entries = Vec::with_capacity(positions.len());
-        for position in positions {
-            let Some(message) = messages.get(*position) else {
-                continue;
-            };
-            match entry(*position, message) {
-                Ok(entry) => entries.push(entry),
-                Err(error) => return all(error),
-            }
-        }
+        let entries: Result<Vec<_>, SendError> = messages
+            .into_iter()
+            .map(|(position, message)| entry(position, message))
+            .collect();
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => return all(error),
+        };
         // Repetition is counted here, entry by entry; the SDK's own would multiply it.
         let once = aws_sdk_sqs::config::Builder::new().retry_config(RetryConfig::disabled());
         let request = self
@@ -171,7 +136,6 @@ impl SqsQueues {
             Err(error) => {
                 return all(match request_error(&error) {
                     QueueError::Unavailable { code } => SendError::Unavailable { code },
-                    QueueError::Refused { code } => SendError::Refused { code },
                     other => SendError::Queue(other),
                 });
             }
@@ -200,17 +164,6 @@ impl SqsQueues {
                 (*position, outcome)
             })
             .collect()
-    }
-
-    /// A random pause up to the doubled limit ("full jitter"), so that instances do not march in step.
-    fn pause_before(&self, attempt: u32) -> Duration {
-        let doubled = self
-            .limits
-            .first_pause_ms
-            .saturating_mul(1 << (attempt - 1).min(16));
-        let longest = doubled.min(self.limits.longest_pause_ms).max(1);
-        let random = getrandom::u64().unwrap_or(longest);
-        Duration::from_millis(random % longest + 1)
     }
 
     /// See [`crate::Queues::receive`].
@@ -369,15 +322,33 @@ impl SqsQueues {
     }
 }
 
+impl Carrier for SqsQueues {
+    async fn carry(
+        &self,
+        queue_url: &str,
+        messages: Vec<(usize, OutgoingMessage)>,
+    ) -> Vec<(usize, Result<SentMessage, SendError>)> {
+        self.attempt(queue_url, messages).await
+    }
+
+    async fn pause(&self, length: Duration) {
+        tokio::time::sleep(length).await;
+    }
+
+    fn random(&self) -> u64 {
+        getrandom::u64().unwrap_or_default()
+    }
+}
+
 fn entry(
     position: usize,
-    message: &OutgoingMessage,
+    message: OutgoingMessage,
 ) -> Result<SendMessageBatchRequestEntry, SendError> {
     SendMessageBatchRequestEntry::builder()
         .id(position.to_string())
-        .message_body(&message.body)
-        .set_message_group_id(message.group_id.clone())
-        .set_message_deduplication_id(message.deduplication_id.clone())
+        .message_body(message.body)
+        .set_message_group_id(message.group_id)
+        .set_message_deduplication_id(message.deduplication_id)
         .set_delay_seconds(
             message
                 .delay_seconds

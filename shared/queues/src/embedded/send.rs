@@ -53,7 +53,13 @@ impl EmbeddedQueues {
         let transaction = begin_write(&self.connection).await?;
         let queue = QueueRow::load(&transaction, name).await?;
         let fifo = queue.fifo == 1;
-        let mut sending = Sending::new(messages, fifo, queue.deduplica_por_conteudo == 1);
+        let groups = messages.iter().map(|message| message.group_id.as_deref());
+        let mut sending = Sending::new(groups.map(|group| group.filter(|_| fifo)));
+        for (position, message) in messages.iter().enumerate() {
+            if let Err(error) = message.check(fifo, queue.deduplica_por_conteudo == 1) {
+                sending.record(position, Err(error));
+            }
+        }
         if fifo {
             let forget = statement(
                 "DELETE FROM deduplicacoes WHERE fila = ? AND enviada_em_ms <= ?",
