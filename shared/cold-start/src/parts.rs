@@ -1,12 +1,15 @@
 //! The parts of functions over SQL, and of those that consume messages.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use files::{Files, FolderFiles, S3Files};
+use contracts::envelope::Claim;
+use files::{FileAddress, FileError, Files, FolderFiles, S3Files};
 use invocations::Invoker;
-use lambda_kit::{Aftercare, DeadLetters, SealKey, StartError, dead_letter::SendFailed};
+use lambda_kit::{
+    Aftercare, DeadLetters, FetchFailed, SealKey, StartError, dead_letter::SendFailed,
+};
 use queues::{EmbeddedQueues, OutgoingMessage, Queues, SqsLimits, SqsQueues, embedded_queue_name};
 use secrets::{
     DatabaseName, DatabaseUrl, Key, Need, ProcessEnvironment, Secrets, Source, Stage, keys,
@@ -42,6 +45,7 @@ pub struct QueueParts {
     pub secrets: Secrets,
     /// The queues.
     pub queues: Queues,
+    sdk: Option<SdkConfig>,
 }
 
 /// What a function that consumes messages has besides.
@@ -50,6 +54,7 @@ pub struct Consumer {
     queues: Queues,
     dead_letters_url: String,
     seal_key: SealKey,
+    files: FilesSource,
 }
 
 impl SqlParts {
@@ -113,15 +118,7 @@ impl SqlParts {
     /// # Errors
     /// When the folder can't be opened.
     pub fn files(&self) -> Result<Files, StartError> {
-        match (self.secrets.stage(), &self.sdk) {
-            (Stage::Prod, Some(sdk)) => Ok(Files::S3(S3Files::new(sdk, false))),
-            (Stage::Prod, None) => Err("STAGE=prod needs the settings of AWS".into()),
-            (Stage::Dev, _) => {
-                let folder = self.variable(variables::FEIRA_STATE_DIR)?;
-                let folder = Path::new(folder).join(FILES_FOLDER);
-                Ok(Files::Folder(FolderFiles::open(&folder)?))
-            }
-        }
+        FilesSource::of(&self.process, self.secrets.stage(), self.sdk.as_ref())?.open()
     }
 
     /// Who announces the events that this function commits.
@@ -149,7 +146,13 @@ impl SqlParts {
     /// # Errors
     /// When the file can't be opened.
     pub async fn queues(&self) -> Result<Queues, StartError> {
-        open_queues(&self.process, self.secrets.stage(), self.sdk.as_ref()).await
+        open_queues(
+            &self.process,
+            self.secrets.stage(),
+            self.sdk.as_ref(),
+            SqsLimits::default(),
+        )
+        .await
     }
 
     /// What a consumer of messages needs: declare [`keys::DEAD_LETTER_KEY`] as well, over database
@@ -169,6 +172,7 @@ impl SqlParts {
             dead_letters_url: url,
             seal_key: SealKey::new(key.expose())
                 .ok_or("the key of dead letters must be 32 bytes")?,
+            files: FilesSource::of(&self.process, self.secrets.stage(), self.sdk.as_ref())?,
         })
     }
 }
@@ -179,14 +183,41 @@ impl QueueParts {
     /// # Errors
     /// Tells every setting that is missing or wrong, and no value.
     pub async fn open(needs: &[Need]) -> Result<Self, StartError> {
+        Self::open_with(needs, SqsLimits::default()).await
+    }
+
+    /// The same with other limits of what goes to SQS at once.
+    ///
+    /// # Errors
+    /// Tells every setting that is missing or wrong, and no value.
+    pub async fn open_with(needs: &[Need], limits: SqsLimits) -> Result<Self, StartError> {
         let settings = settings(needs).await?;
-        let (process, secrets) = (settings.process, settings.secrets);
-        let queues = open_queues(&process, secrets.stage(), settings.sdk.as_ref()).await?;
+        let (process, secrets, sdk) = (settings.process, settings.secrets, settings.sdk);
+        let queues = open_queues(&process, secrets.stage(), sdk.as_ref(), limits).await?;
         Ok(Self {
             process,
             secrets,
             queues,
+            sdk,
         })
+    }
+
+    /// The files: S3 in prod, a folder of the state folder in dev.
+    ///
+    /// # Errors
+    /// When the folder can't be opened.
+    pub fn files(&self) -> Result<Files, StartError> {
+        FilesSource::of(&self.process, self.secrets.stage(), self.sdk.as_ref())?.open()
+    }
+
+    /// The key that seals dead letters, which was declared.
+    ///
+    /// # Errors
+    /// When it has fewer than 32 bytes.
+    pub fn seal_key(&self, key: Key) -> Result<SealKey, StartError> {
+        let bytes = self.secrets.key_bytes(key)?;
+        let too_short = format!("{} must be 32 bytes", key.name);
+        Ok(SealKey::new(bytes.expose()).ok_or(too_short)?)
     }
 
     /// A variable that the template must give.
@@ -279,15 +310,47 @@ pub async fn open_queues(
     process: &ProcessEnvironment,
     stage: Stage,
     sdk: Option<&SdkConfig>,
+    limits: SqsLimits,
 ) -> Result<Queues, StartError> {
     match (stage, sdk) {
-        (Stage::Prod, Some(sdk)) => Ok(Queues::Sqs(SqsQueues::new(sdk, SqsLimits::default()))),
+        (Stage::Prod, Some(sdk)) => Ok(Queues::Sqs(SqsQueues::new(sdk, limits))),
         (Stage::Prod, None) => Err("STAGE=prod needs the settings of AWS".into()),
         (Stage::Dev, _) => {
             let folder = variable(process, variables::FEIRA_STATE_DIR)?;
             let file = Path::new(folder).join(QUEUES_FILE);
             Ok(Queues::Embedded(EmbeddedQueues::open(&file).await?))
         }
+    }
+}
+
+/// Where files lie, opened when one is asked for: few consumers ever do.
+#[derive(Clone)]
+enum FilesSource {
+    S3(SdkConfig),
+    Folder(PathBuf),
+}
+
+impl FilesSource {
+    fn of(
+        process: &ProcessEnvironment,
+        stage: Stage,
+        sdk: Option<&SdkConfig>,
+    ) -> Result<Self, StartError> {
+        match (stage, sdk) {
+            (Stage::Prod, Some(sdk)) => Ok(Self::S3(sdk.clone())),
+            (Stage::Prod, None) => Err("STAGE=prod needs the settings of AWS".into()),
+            (Stage::Dev, _) => {
+                let folder = variable(process, variables::FEIRA_STATE_DIR)?;
+                Ok(Self::Folder(Path::new(folder).join(FILES_FOLDER)))
+            }
+        }
+    }
+
+    fn open(&self) -> Result<Files, StartError> {
+        Ok(match self {
+            Self::S3(sdk) => Files::S3(S3Files::new(sdk, false)),
+            Self::Folder(folder) => Files::Folder(FolderFiles::open(folder)?),
+        })
     }
 }
 
@@ -329,5 +392,17 @@ impl DeadLetters for Consumer {
             }
             None => Err(SendFailed),
         }
+    }
+
+    async fn fetch_claim(&self, claim: &Claim) -> Result<Vec<u8>, FetchFailed> {
+        let address = FileAddress::new(&claim.bucket, &claim.key).map_err(|_| FetchFailed::Gone)?;
+        let files = self.files.open().map_err(|_| FetchFailed::Later)?;
+        files.get(&address, claim.bytes).await.map_err(|error| {
+            tracing::warn!(%error, "a claimed value was not fetched");
+            match error {
+                FileError::NotFound | FileError::TooLarge { .. } => FetchFailed::Gone,
+                _ => FetchFailed::Later,
+            }
+        })
     }
 }

@@ -1,4 +1,5 @@
-//! Asynchronous invocation of another function: the nudge to publish-outbox after a commit.
+//! Invocation of another function: the nudge to publish-outbox after a commit, and an operator's
+//! replay, which waits for the answer.
 //!
 //! The nudge is best effort. What it announces already stands in the outbox, and a schedule sweeps
 //! that each minute, so a caller may log a failure and go on ([`Invoker::nudge`]).
@@ -22,11 +23,14 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The largest payload of an asynchronous invocation in bytes (Lambda quota: 1 MiB).
 pub const MAX_PAYLOAD_BYTES: usize = 1_048_576;
 
+/// The largest payload of a synchronous invocation in bytes (Lambda quota: 6 MiB).
+pub const MAX_SYNCHRONOUS_BYTES: usize = 6 * 1_048_576;
+
 /// Why an invocation was not accepted. No variant carries the payload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeError {
     /// The payload is larger than Lambda takes.
-    #[error("the payload has {bytes} bytes, more than {MAX_PAYLOAD_BYTES}")]
+    #[error("the payload has {bytes} bytes, more than Lambda takes")]
     TooLarge {
         /// Size of the payload in bytes.
         bytes: usize,
@@ -46,6 +50,9 @@ pub enum InvokeError {
     /// Lambda was not reached.
     #[error("Lambda could not be reached")]
     Unreachable,
+    /// The function began and failed.
+    #[error("the function failed")]
+    FunctionFailed,
 }
 
 /// Invokes functions by name.
@@ -101,6 +108,33 @@ impl Invoker {
             .await
             .map(|_| ())
             .map_err(|error| self.sorted(&error))
+    }
+
+    /// Invokes the function and waits for its answer, a JSON text.
+    ///
+    /// # Errors
+    /// [`InvokeError`] when it failed, or gave no answer within the timeout.
+    pub async fn invoke(
+        &self,
+        function_name: &str,
+        payload: Vec<u8>,
+    ) -> Result<Vec<u8>, InvokeError> {
+        if payload.len() > MAX_SYNCHRONOUS_BYTES {
+            return Err(InvokeError::TooLarge {
+                bytes: payload.len(),
+            });
+        }
+        let request = self
+            .client
+            .invoke()
+            .function_name(function_name)
+            .invocation_type(InvocationType::RequestResponse)
+            .payload(Blob::new(payload));
+        let output = request.send().await.map_err(|error| self.sorted(&error))?;
+        if output.function_error().is_some() {
+            return Err(InvokeError::FunctionFailed);
+        }
+        Ok(output.payload.map(Blob::into_inner).unwrap_or_default())
     }
 
     /// [`Self::invoke_async`], with a failure logged and swallowed: a schedule does the work later.

@@ -67,6 +67,20 @@ pub(crate) struct Decoded<M> {
     pub retry: Vec<usize>,
 }
 
+/// Why a message was not read.
+pub(crate) enum Unread {
+    /// It never can be.
+    Bad(BadMessage),
+    /// It may be later. The code is stable and holds no value.
+    Later(&'static str),
+}
+
+impl From<BadMessage> for Unread {
+    fn from(bad: BadMessage) -> Self {
+        Self::Bad(bad)
+    }
+}
+
 /// Decodes each message alone; what can't be read goes to dead letters. Where a dead letter can't
 /// be sent, the message and the later ones of its group are retried.
 pub(crate) async fn decode<M, D: DeadLetters>(
@@ -74,7 +88,7 @@ pub(crate) async fn decode<M, D: DeadLetters>(
     dead_letters: &D,
     raw: &[Raw<'_>],
     now: UtcMillis,
-    read: impl Fn(&Raw<'_>) -> Result<(String, M), BadMessage>,
+    read: impl Fn(&Raw<'_>) -> Result<(String, M), Unread>,
 ) -> Decoded<M> {
     let mut decoded = Decoded {
         messages: Vec::new(),
@@ -100,11 +114,17 @@ pub(crate) async fn decode<M, D: DeadLetters>(
                 });
                 decoded.places.push(place);
             }
-            Err(bad) => {
+            Err(Unread::Bad(bad)) => {
                 if !bury(function, dead_letters, one, &bad, now).await {
                     decoded.retry.push(place);
                     held.extend(one.group.as_deref());
                 }
+            }
+            Err(Unread::Later(code)) => {
+                tracing::warn!(message_id = %one.id, %code, "message will be retried");
+                metrics::count("MessagesRetried", 1);
+                decoded.retry.push(place);
+                held.extend(one.group.as_deref());
             }
         }
     }
@@ -193,7 +213,8 @@ async fn bury<D: DeadLetters>(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{SealKey, dead_letter::SendFailed};
+    use crate::{FetchFailed, SealKey, dead_letter::SendFailed};
+    use contracts::envelope::Claim;
     use std::cell::RefCell;
 
     pub(crate) struct Letters {
@@ -225,6 +246,14 @@ pub(crate) mod tests {
                 .borrow_mut()
                 .push(serde_json::from_str(&body).unwrap());
             Ok(())
+        }
+
+        async fn fetch_claim(&self, claim: &Claim) -> Result<Vec<u8>, FetchFailed> {
+            match claim.key.as_str() {
+                "there" => Ok(br#"{"n":1}"#.to_vec()),
+                "later" => Err(FetchFailed::Later),
+                _ => Err(FetchFailed::Gone),
+            }
         }
     }
 

@@ -6,16 +6,18 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use contracts::fields::BadMessage;
+use contracts::{envelope::Claim, fields::BadMessage};
 use domain::time::UtcMillis;
 use serde::{Deserialize, Serialize};
+
+use crate::FetchFailed;
 
 const NONCE_BYTES: usize = 24;
 /// Bytes of a message in one letter: sealed and in base64 they stay below the 256 KiB that the
 /// smallest of SQS's limits allows, so that no message is too large to be buried.
 const PART_BYTES: usize = 180 * 1024;
 
-/// Where dead letters go.
+/// What lies outside a consumer's messages: where dead letters go, and values that were too large.
 pub trait DeadLetters {
     /// The key that seals them.
     fn seal_key(&self) -> &SealKey;
@@ -25,6 +27,15 @@ pub trait DeadLetters {
     /// # Errors
     /// When it did not arrive: the message is then retried as a whole.
     fn send_dead_letter(&self, body: String) -> impl Future<Output = Result<(), SendFailed>>;
+
+    /// Fetches a value of at most `claim.bytes` bytes from where the bridge put it; a consumer
+    /// whose messages never hold claims finds nothing.
+    ///
+    /// # Errors
+    /// Says whether a later attempt may find it.
+    fn fetch_claim(&self, _: &Claim) -> impl Future<Output = Result<Vec<u8>, FetchFailed>> {
+        async { Err(FetchFailed::Gone) }
+    }
 }
 
 /// A dead letter did not arrive.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, process::ExitCode};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use contracts::fields::BadMessage;
 use domain::time::UtcMillis;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     Aftercare, DeadLetters, Invocation, InvocationFailed, Outcome, Received, StartError,
@@ -69,6 +69,45 @@ where
     .await
 }
 
+/// A function that reads Kafka's event itself.
+pub trait EventHandler {
+    /// Handles one event, given as its JSON text, and answers with its partial failures.
+    fn handle(
+        &self,
+        event: &str,
+        invocation: &Invocation,
+    ) -> impl Future<Output = Result<Value, InvocationFailed>>;
+}
+
+/// Runs a function that reads the event itself until Lambda ends it.
+pub async fn run_on_events<H, S>(function: &'static str, start: S) -> ExitCode
+where
+    H: EventHandler,
+    S: AsyncFnOnce() -> Result<H, StartError>,
+{
+    runtime::serve(
+        function,
+        async || start().await.map(|handler| runtime::Started(((), handler))),
+        async |runtime::Started(((), handler)): &runtime::Started<(), H>,
+               event: Box<RawValue>,
+               invocation: &Invocation| { handler.handle(event.get(), invocation).await },
+    )
+    .await
+}
+
+/// What the mapping is told: per partition the first offset that must come again, by the
+/// partition's name in the event.
+#[must_use]
+pub fn failures<'a>(first: impl IntoIterator<Item = (&'a str, i64)>) -> Value {
+    let failures: Vec<Value> = first
+        .into_iter()
+        .map(|(partition, offset)| {
+            json!({"itemIdentifier": {"partition": partition, "offset": offset}})
+        })
+        .collect();
+    json!({"batchItemFailures": failures})
+}
+
 /// Handles one event of the Kafka event source mapping and answers with its partial failures.
 ///
 /// # Errors
@@ -111,7 +150,7 @@ pub async fn answer<P: DeadLetters, H: Handler>(
         handler.handle(&decoded.messages, now).await
     };
     let retry = batch::settle(function, parts, &raw, decoded, outcomes, now).await;
-    Ok(json!({"batchItemFailures": first_failures(&sources, &retry)?}))
+    Ok(failures(first_failures(&sources, &retry)?))
 }
 
 /// A record as the event holds it, kept as JSON text until it is decoded alone.
@@ -140,7 +179,10 @@ impl Source {
 }
 
 /// The mapping goes back to the offset that it is told, so the first failure of a partition counts.
-fn first_failures(sources: &[Source], retry: &[usize]) -> Result<Vec<Value>, InvocationFailed> {
+fn first_failures<'a>(
+    sources: &'a [Source],
+    retry: &[usize],
+) -> Result<BTreeMap<&'a str, i64>, InvocationFailed> {
     let mut first: BTreeMap<&str, i64> = BTreeMap::new();
     for source in retry.iter().filter_map(|&place| sources.get(place)) {
         let offset = source
@@ -149,12 +191,7 @@ fn first_failures(sources: &[Source], retry: &[usize]) -> Result<Vec<Value>, Inv
         let lowest = first.entry(&source.partition).or_insert(offset);
         *lowest = offset.min(*lowest);
     }
-    Ok(first
-        .into_iter()
-        .map(|(partition, offset)| {
-            json!({"itemIdentifier": {"partition": partition, "offset": offset}})
-        })
-        .collect())
+    Ok(first)
 }
 
 /// Reads one record as the event holds it: the sealed content of a record's dead letter.

@@ -6,6 +6,7 @@
 
 pub mod authorizer;
 pub mod batch;
+pub mod claims;
 pub mod clock;
 pub mod dead_letter;
 pub mod direct;
@@ -20,6 +21,7 @@ pub mod schedule;
 pub mod sqs;
 
 pub use batch::{Outcome, Received};
+pub use claims::FetchFailed;
 pub use dead_letter::{DeadLetters, SealKey};
 pub use problem::{FieldError, Problem};
 pub use runtime::{Aftercare, Invocation, InvocationFailed, StartError};

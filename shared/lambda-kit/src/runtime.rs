@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use domain::time::UtcMillis;
 use lambda_runtime::{LambdaEvent, service_fn};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{clock, logging, metrics};
 
@@ -86,16 +85,17 @@ impl From<InvocationFailed> for lambda_runtime::Diagnostic {
 }
 
 /// Starts the function and serves invocations until Lambda ends the process.
-pub(crate) async fn serve<P, R, Start, Serve>(
+pub(crate) async fn serve<P, E, R, Start, Serve>(
     function: &'static str,
     start: Start,
     serve: Serve,
 ) -> ExitCode
 where
     P: Aftercare,
+    E: DeserializeOwned,
     R: Serialize,
     Start: AsyncFnOnce() -> Result<P, StartError>,
-    Serve: AsyncFn(&P, Value, &Invocation) -> Result<R, InvocationFailed>,
+    Serve: AsyncFn(&P, E, &Invocation) -> Result<R, InvocationFailed>,
 {
     logging::start(function);
     // On the heap: futures in one another nest deeper than the compiler follows.
@@ -106,7 +106,7 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let handler = service_fn(|event: LambdaEvent<Value>| {
+    let handler = service_fn(|event: LambdaEvent<E>| {
         let (parts, serve) = (&parts, &serve);
         async move {
             let invocation = Invocation {

@@ -1,16 +1,20 @@
 //! SQS functions: each body is read alone, failures are reported per message.
 
-use std::process::ExitCode;
+use std::{collections::HashMap, process::ExitCode};
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use contracts::{envelope::Message, fields::BadMessage};
+use contracts::{
+    envelope::{Message, claim_of},
+    fields::BadMessage,
+};
 use domain::time::UtcMillis;
 use serde_json::{Value, json};
 
 use crate::{
-    Aftercare, DeadLetters, Invocation, InvocationFailed, Outcome, Received, StartError,
-    batch::{self, Raw},
-    metrics, runtime,
+    Aftercare, DeadLetters, FetchFailed, Invocation, InvocationFailed, Outcome, Received,
+    StartError,
+    batch::{self, Raw, Unread},
+    claims, metrics, runtime,
 };
 
 /// A function that consumes a queue.
@@ -69,9 +73,15 @@ pub async fn answer<P: DeadLetters, H: Handler>(
         "MessagesReceived",
         i64::try_from(raw.len()).unwrap_or(i64::MAX),
     );
+    let fetched = fetch_claims(parts, &raw).await;
     let decoded = batch::decode(function, parts, &raw, now, |one| {
         let body = std::str::from_utf8(one.content).map_err(|_| BadMessage::NOT_JSON)?;
-        let message = Message::open(body)?;
+        let message = match fetched.get(&one.id) {
+            None => Message::open(body)?,
+            Some(Ok(value)) => Message::open_with(body, Some(value.clone()))?,
+            Some(Err(FetchFailed::Gone)) => return Err(Unread::Bad(VALUE_GONE)),
+            Some(Err(FetchFailed::Later)) => return Err(Unread::Later("value_not_fetched")),
+        };
         Ok((message.identity(&one.id), handler.decode(&message)?))
     })
     .await;
@@ -87,6 +97,27 @@ pub async fn answer<P: DeadLetters, H: Handler>(
         .map(|one| json!({"itemIdentifier": one.id}))
         .collect();
     Ok(json!({"batchItemFailures": failures}))
+}
+
+const VALUE_GONE: BadMessage = BadMessage {
+    code: "valor_perdido",
+    field: Some("valor_em"),
+    rule: "must name a value that lies there unchanged",
+};
+
+/// Values that lie elsewhere, by the queue's id of their messages.
+async fn fetch_claims<P: DeadLetters>(
+    parts: &P,
+    raw: &[Raw<'_>],
+) -> HashMap<String, Result<Vec<u8>, FetchFailed>> {
+    let mut fetched = HashMap::new();
+    for one in raw {
+        let body = std::str::from_utf8(one.content).ok();
+        if let Some(claim) = body.and_then(claim_of) {
+            fetched.insert(one.id.clone(), claims::fetch(parts, &claim).await);
+        }
+    }
+    fetched
 }
 
 fn raw_of(message: &SqsMessage) -> Raw<'_> {
@@ -185,5 +216,35 @@ mod tests {
         let bodies = [("a", "oops"), ("a", r#"{"n":1}"#), ("b", r#"{"n":1}"#)];
         let expected = json!([{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]);
         assert_eq!(failed(&letters, &bodies).await, expected);
+    }
+
+    fn claimed(key: &str, sha256: &str) -> String {
+        json!({
+            "v": 1, "topico": "t", "particao": 0, "offset": 5, "timestamp_ms": 1,
+            "tipo_timestamp": "CREATE_TIME", "cabecalhos": [],
+            "valor_em": {"balde": "b", "chave": key, "bytes": 7, "sha256": sha256},
+        })
+        .to_string()
+    }
+
+    #[tokio::test]
+    async fn a_value_that_lies_elsewhere_is_fetched_proved_and_waited_for() {
+        let letters = Letters::new(true);
+        let sha256 = claims::sha256_hex(br#"{"n":1}"#);
+        let bodies = [
+            claimed("there", &sha256),
+            claimed("later", &sha256),
+            claimed("there", &"0".repeat(64)),
+            claimed("gone", &sha256),
+        ];
+        let bodies: Vec<(&str, &str)> = ["a", "b", "c", "d"]
+            .into_iter()
+            .zip(bodies.iter().map(String::as_str))
+            .collect();
+        let expected = json!([{"itemIdentifier": "m1"}]);
+        assert_eq!(failed(&letters, &bodies).await, expected);
+        let sent = letters.sent.borrow();
+        let why: Vec<&str> = sent.iter().map(|letter| letter.motivo.as_str()).collect();
+        assert_eq!(why, ["valor_perdido", "valor_perdido"]);
     }
 }

@@ -138,7 +138,9 @@ fn kafka_is_there_by_choice() {
         ("Kafka", "self-managed"),
         ("KafkaBootstrapServers", "a:9092,b:9092"),
     ]);
-    let mapping = &template.topic_mappings[1];
+    let mut mappings = template.topic_mappings.iter();
+    let mapping = mappings.find(|one| one.present && one.function == "SyncCustomersFunction");
+    let mapping = mapping.unwrap();
     assert_eq!(
         (mapping.topic.as_str(), mapping.batch_size),
         ("clientes", 500)

@@ -239,6 +239,8 @@ fn permissions(template: &Template, function: &Function, findings: &mut Findings
     for (variable, action) in [
         ("DEAD_LETTER_QUEUE_URL", "sqs:SendMessage"),
         ("EVENT_ROUTES", "sqs:SendMessage"),
+        ("TOPIC_QUEUES", "sqs:SendMessage"),
+        ("CLAIMS_BUCKET", "s3:PutObject"),
         ("PUBLISH_OUTBOX_FUNCTION", "lambda:InvokeFunction"),
         ("APP_SECRET_ID", "secretsmanager:GetSecretValue"),
         ("TELESALES_SECRET_ID", "secretsmanager:GetSecretValue"),

@@ -9,6 +9,8 @@ const DATABASES: [(&str, &str); 2] = [
     ("APP_SECRET_ID", "DatabaseConnections"),
     ("TELESALES_SECRET_ID", "TelesalesConnections"),
 ];
+/// Which database of the secret is opened: a function that opens none does not have it.
+const CHOOSES_DATABASE: &str = "ENVIRONMENT";
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>.
 const MAX_RESOURCES: usize = 500;
 
@@ -26,7 +28,8 @@ fn connections(template: &Template, variable: &str, name: &str, findings: &mut F
     let openers = template
         .functions
         .iter()
-        .filter(|one| one.environment.contains_key(variable));
+        .filter(|one| one.environment.contains_key(variable))
+        .filter(|one| one.environment.contains_key(CHOOSES_DATABASE));
     for function in openers {
         match function.reserved_concurrency {
             Some(concurrency) => reserved = reserved.saturating_add(concurrency),

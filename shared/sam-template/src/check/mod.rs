@@ -36,6 +36,8 @@ pub enum Rule {
     OwnTrigger,
     /// The topic of customers would lie in a queue.
     PersonalTopic,
+    /// A topic that the bridge reads and has no queue for.
+    TopicQueues,
     /// A policy that allows more than it names.
     Wildcard,
     /// A permission that a trigger or a variable needs and the role lacks, or a role for two.
@@ -67,6 +69,7 @@ impl Rule {
             Self::Connections => "connections",
             Self::OwnTrigger => "own-trigger",
             Self::PersonalTopic => "personal-topic",
+            Self::TopicQueues => "topic-queues",
             Self::Wildcard => "wildcard",
             Self::Permission => "permission",
             Self::Logs => "logs",

@@ -1,6 +1,6 @@
 //! Schedules, queues and topics.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Findings, Rule};
 use crate::expression::Expression;
@@ -26,6 +26,9 @@ pub(super) fn check(template: &Template, findings: &mut Findings) {
     asynchronous(template, findings);
     for mapping in &template.topic_mappings {
         topic(template, mapping, findings);
+    }
+    for function in &template.functions {
+        bridge(template, function, findings);
     }
 }
 
@@ -199,6 +202,10 @@ fn asynchronous(template: &Template, findings: &mut Findings) {
                 .flat_map(|one| one.references()),
         );
     }
+    // A batch that failed for good is replayed by a synchronous invocation.
+    for mapping in &template.topic_mappings {
+        invoked.remove(&mapping.function);
+    }
     for function in &template.functions {
         if !invoked.contains(&function.logical_id) {
             continue;
@@ -259,6 +266,43 @@ fn topic(template: &Template, mapping: &TopicMapping, findings: &mut Findings) {
                 Rule::PersonalTopic,
                 &function.logical_id,
                 format!("it reads clientes, whose personal data never lies in {queue}: take sqs:SendMessage away"),
+            );
+        }
+    }
+}
+
+/// The table of a bridge: no personal data goes into a queue, and no topic is read without one.
+fn bridge(template: &Template, function: &Function, findings: &mut Findings) {
+    let Some(table) = function.environment.get("TOPIC_QUEUES") else {
+        return;
+    };
+    let table = template
+        .local_text(table)
+        .and_then(|text| serde_json::from_str::<BTreeMap<String, String>>(&text).ok());
+    let Some(table) = table else {
+        findings.add(
+            Rule::TopicQueues,
+            &function.logical_id,
+            "TOPIC_QUEUES is no JSON object of queues by topic",
+        );
+        return;
+    };
+    if table.contains_key(PERSONAL_TOPIC) {
+        findings.add(
+            Rule::PersonalTopic,
+            &function.logical_id,
+            "TOPIC_QUEUES names clientes, whose personal data never lies in a queue: take it out",
+        );
+    }
+    for mapping in &template.topic_mappings {
+        if mapping.function == function.logical_id && !table.contains_key(&mapping.topic) {
+            findings.add(
+                Rule::TopicQueues,
+                format!("{}.{}", mapping.function, mapping.event),
+                format!(
+                    "TOPIC_QUEUES has no queue for {}: every batch would fail",
+                    mapping.topic
+                ),
             );
         }
     }
