@@ -237,6 +237,8 @@ pub struct FolderSource {
 /// A topic's event source mapping.
 #[derive(Debug, Clone)]
 pub struct TopicSource {
+    /// The mapping, by its name in the template: failed batches lie under it.
+    pub mapping: String,
     /// The key of its offsets: function and topic.
     pub reader: String,
     /// Logical id of the function.

@@ -82,14 +82,14 @@ impl Destinations {
     }
 
     /// Puts a record into a queue or, as S3 destinations do, under
-    /// `aws/lambda/<function>/<year>/<month>/<day>/`.
+    /// `aws/lambda/<source>/<year>/<month>/<day>/`: a topic's mapping, else the function.
     ///
     /// # Errors
     /// [`DestinationError`]; nothing was put.
     pub async fn put(
         &self,
         destination: &Destination,
-        function: &str,
+        source: &str,
         id: &str,
         record: String,
     ) -> Result<(), DestinationError> {
@@ -97,11 +97,7 @@ impl Destinations {
             Destination::Queue(queue) => self.send(queue, record).await,
             Destination::Bucket(bucket) => {
                 let day = Timestamp::now().strftime("%Y/%m/%d").to_string();
-                let folder = self
-                    .files_dir
-                    .join(bucket)
-                    .join("aws/lambda")
-                    .join(function);
+                let folder = self.files_dir.join(bucket).join("aws/lambda").join(source);
                 let folder = folder.join(day);
                 tokio::fs::create_dir_all(&folder).await?;
                 tokio::fs::write(folder.join(format!("{id}.json")), record).await?;

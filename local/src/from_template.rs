@@ -310,6 +310,7 @@ impl Reader<'_> {
         written
             .into_iter()
             .map(|mapping| TopicSource {
+                mapping: mapping.event.clone(),
                 reader: format!("{}.{}", mapping.function, mapping.topic),
                 function: mapping.function.clone(),
                 topic: mapping.topic.clone(),

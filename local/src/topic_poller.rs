@@ -221,7 +221,7 @@ impl TopicPoller {
         let put = self
             .invoker
             .destinations()
-            .put(destination, &self.source.function, &id, text);
+            .put(destination, &self.source.mapping, &id, text);
         if let Err(error) = put.await {
             note(&format!(
                 "{topic}-{partition}: its destination failed: {error}"

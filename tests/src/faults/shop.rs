@@ -254,6 +254,7 @@ impl Process {
             dead_letter_routes: DeadLetterRoutes::parse([routes.to_string().as_str()])
                 .map_err(failed)?,
             invoker: None,
+            batches: None,
             job_functions: JobFunctions::parse(["{}"]).map_err(failed)?,
             clock: now,
         };

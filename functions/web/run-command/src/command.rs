@@ -16,7 +16,7 @@ pub const MOST_RUNS: i64 = 366;
 pub const MOST_REPLAYED: i64 = 10_000;
 
 const COMMANDS: &str = "must be migrar, executar, reexecutar, pausar, retomar, backfill, \
-    verificar, reenviar or historico";
+    verificar, reenviar, reenviar_lotes or historico";
 
 /// A command that can be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,11 @@ pub enum Command {
     Replay {
         /// The queue of dead letters, by its name in the template.
         queue: String,
+        /// At most so many.
+        most: u32,
+    },
+    /// `reenviar_lotes`: batches of records that failed for good go to their functions again.
+    ReplayBatches {
         /// At most so many.
         most: u32,
     },
@@ -105,6 +110,9 @@ impl Command {
             "verificar" => Self::Verify,
             "reenviar" => Self::Replay {
                 queue: fields.text("fila")?.to_owned(),
+                most: number(&fields, "maximo", 1_000, MOST_REPLAYED)?,
+            },
+            "reenviar_lotes" => Self::ReplayBatches {
                 most: number(&fields, "maximo", 1_000, MOST_REPLAYED)?,
             },
             "historico" => Self::History {

@@ -3,6 +3,7 @@
 //! Jobs are started in their own functions, so that this one needs none of their rights; the ledger
 //! tells what became of them (`historico`).
 
+mod batches;
 mod command;
 mod replay;
 mod telesales;
@@ -21,6 +22,7 @@ use sql_store::jobs::LedgerRow;
 use sql_store::mgm::audit::{BrokenLink, Place, Verdict, verify};
 use sql_store::{Store, StoreError, jobs};
 
+pub use batches::{FailedBatches, REPLAY_TIMEOUT};
 pub use command::{Command, MOST_DAYS, MOST_REPLAYED, MOST_RUNS};
 pub use replay::DeadLetterRoutes;
 pub use telesales::Telesales;
@@ -63,6 +65,8 @@ pub struct RunCommand {
     pub seal_key: SealKey,
     /// From where to where they are replayed.
     pub dead_letter_routes: DeadLetterRoutes,
+    /// Batches that failed for good; none where no files are kept.
+    pub batches: Option<FailedBatches>,
     /// Starts jobs; none where there is no Lambda to ask.
     pub invoker: Option<Invoker>,
     /// Which function does which job.
@@ -94,6 +98,7 @@ impl Handler for RunCommand {
             } => self.backfill(job, &dates, dry_run, invocation.now).await,
             Command::Verify => self.verify().await,
             Command::Replay { queue, most } => self.replay(&queue, most, invocation).await,
+            Command::ReplayBatches { most } => self.replay_batches(most, invocation).await,
             Command::History {
                 job,
                 from,
@@ -221,15 +226,14 @@ impl RunCommand {
             let names = self.dead_letter_routes.names();
             InvocationFailed::new(format!("campo_invalido: fila must be one of {names}"))
         })?;
-        let clock = || {
-            let now = (self.clock)();
-            (now.plus_millis(RESERVE_MS) < invocation.deadline).then_some(now)
-        };
+        let clock = || self.time_for_more(invocation);
         let replay = replay::Replay {
             queues: &self.queues,
             store: &self.store,
             telesales: self.telesales.as_ref(),
             invoker: self.invoker.as_ref(),
+            batches: self.batches.as_ref(),
+            started: invocation.now.to_string(),
             key: &self.seal_key,
             route,
         };
@@ -238,6 +242,27 @@ impl RunCommand {
             .await
             .map(|replayed| replayed.answer())
             .map_err(|error| InvocationFailed::new(format!("fila_falhou: {error}")))
+    }
+
+    async fn replay_batches(
+        &self,
+        most: u32,
+        invocation: &Invocation,
+    ) -> Result<Value, InvocationFailed> {
+        let Some(batches) = &self.batches else {
+            return Err(InvocationFailed::new(
+                "sem_lotes: no files of failed batches are kept here",
+            ));
+        };
+        let clock = || self.time_for_more(invocation);
+        let replayed = batches.replay(most, clock).await;
+        replayed.map_err(|error| InvocationFailed::new(format!("arquivos_falharam: {error}")))
+    }
+
+    /// The time, while there is enough left for another step.
+    fn time_for_more(&self, invocation: &Invocation) -> Option<UtcMillis> {
+        let now = (self.clock)();
+        (now.plus_millis(RESERVE_MS) < invocation.deadline).then_some(now)
     }
 
     async fn history(

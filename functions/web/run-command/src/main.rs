@@ -8,7 +8,9 @@ use consumer::Consumer;
 use contracts::{changes::Shape, telesales};
 use domain::pseudonym::PseudonymKey;
 use lambda_kit::{SealKey, StartError};
-use run_command::{DeadLetterRoutes, JobFunctions, RunCommand, Telesales};
+use run_command::{
+    DeadLetterRoutes, FailedBatches, JobFunctions, REPLAY_TIMEOUT, RunCommand, Telesales,
+};
 use sql_store::{projection::ProjectionTable, telesales::CONSUMER};
 
 /// Longest time that Lambda may take to queue a job's event.
@@ -55,6 +57,16 @@ async fn main() -> ExitCode {
                     .chain(more("TELESALES_JOB_FUNCTIONS"))
                     .chain(more("WAREHOUSE_JOB_FUNCTIONS")),
             )?,
+            batches: Some(FailedBatches::new(
+                parts.files()?,
+                parts.invoker(REPLAY_TIMEOUT),
+                [parts.variable("FAILED_BATCHES")?]
+                    .into_iter()
+                    .chain(more("TELESALES_FAILED_BATCHES")),
+                [parts.variable("BATCH_FUNCTIONS")?]
+                    .into_iter()
+                    .chain(more("TELESALES_BATCH_FUNCTIONS")),
+            )?),
             clock: lambda_kit::clock::now,
             telesales,
             store: parts.store,

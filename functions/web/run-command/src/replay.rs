@@ -13,7 +13,7 @@ use queues::{OutgoingMessage, QueueError, Queues, ReceivedMessage};
 use serde_json::{Value, json};
 use sql_store::Store;
 
-use crate::Telesales;
+use crate::{FailedBatches, Telesales};
 
 /// Messages that one receive may give (SQS quota).
 const AT_ONCE: u32 = 10;
@@ -24,6 +24,8 @@ const CUSTOMERS: &str = "clientes";
 const TELESALES: &str = "televendas";
 /// What the address of a route begins with whose letters are failed invocations of a function.
 const INVOKE: &str = "invocar:";
+/// Before a function's name: it is the bridge, and a letter holds a record.
+const BRIDGE: &str = "ponte:";
 
 /// Queues of dead letters by their names in the template, and where each is replayed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +143,9 @@ pub(crate) struct Replay<'a> {
     pub store: &'a Store,
     pub telesales: Option<&'a Telesales>,
     pub invoker: Option<&'a Invoker>,
+    pub batches: Option<&'a FailedBatches>,
+    /// What the bridge refuses from now on is not replayed in the same run.
+    pub started: String,
     pub key: &'a SealKey,
     pub route: &'a (String, String),
 }
@@ -196,9 +201,17 @@ impl Replay<'_> {
                 Some(telesales) => telesales.take_over(&original.content, now).await,
                 None => false,
             },
-            to => match to.strip_prefix(INVOKE) {
-                Some(function) => self.invoke(&original.content, function).await,
-                None => self.send(original, to, now).await,
+            to => match (
+                to.strip_prefix(INVOKE),
+                to.strip_prefix(BRIDGE),
+                self.batches,
+            ) {
+                (Some(function), _, _) => self.invoke(&original.content, function).await,
+                (None, Some(function), Some(batches)) => {
+                    batches.takes_record(function, &original.content).await
+                }
+                (None, Some(_), None) => false,
+                (None, None, _) => self.send(original, to, now).await,
             },
         };
         if delivered {
@@ -217,6 +230,7 @@ impl Replay<'_> {
         let content = match &sealed {
             None if [CUSTOMERS, TELESALES].contains(&self.route.1.as_str()) => None,
             None => Some(letter.body.clone().into_bytes()),
+            Some(sealed) if self.is_fresh(sealed) => None,
             Some(sealed) if self.route.1 == TELESALES => self
                 .telesales
                 .and_then(|telesales| sealed.open(telesales.seal_key())),
@@ -239,6 +253,11 @@ impl Replay<'_> {
             identity: letter.message_id.clone(),
             receipts: vec![receipt],
         })
+    }
+
+    /// Whether the bridge refused a record once more while this replay runs.
+    fn is_fresh(&self, sealed: &DeadLetter) -> bool {
+        self.route.1.starts_with(BRIDGE) && sealed.recebido_em >= self.started
     }
 
     async fn send(&self, original: &Original, queue: &str, now: UtcMillis) -> bool {

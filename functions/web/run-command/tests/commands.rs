@@ -72,6 +72,7 @@ impl Scene {
                 seal_key: SealKey::new(&KEY).unwrap(),
                 dead_letter_routes: DeadLetterRoutes::parse([routes.to_string().as_str()]).unwrap(),
                 invoker: None,
+                batches: None,
                 job_functions: JobFunctions::parse([r#"{"mgm_set_promoters":"f"}"#]).unwrap(),
                 clock: now,
             };

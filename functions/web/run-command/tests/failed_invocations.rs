@@ -79,6 +79,7 @@ async fn command(folder: &TempDir, invoker: Option<Invoker>) -> RunCommand {
         seal_key: SealKey::new(&[7; 32]).unwrap(),
         dead_letter_routes: DeadLetterRoutes::parse([routes.as_str()]).unwrap(),
         invoker,
+        batches: None,
         job_functions: JobFunctions::parse(["{}"]).unwrap(),
         clock: now,
     }

@@ -76,6 +76,7 @@ impl Scene {
                 seal_key: SealKey::new(&SHOP_KEY).unwrap(),
                 dead_letter_routes: DeadLetterRoutes::parse(["{}", routes.as_str()]).unwrap(),
                 invoker: None,
+                batches: None,
                 job_functions: JobFunctions::parse(["{}"]).unwrap(),
                 clock: now,
             };
