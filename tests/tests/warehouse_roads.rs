@@ -144,7 +144,7 @@ fn questions(random: &mut Seeded) -> Vec<Question> {
     for grouping in groupings {
         for _ in 0..4 {
             let sometimes = |text: Option<String>, random: &mut Seeded| {
-                text.filter(|text| !text.is_empty() && random.below(2) == 0)
+                text.filter(|_| random.below(2) == 0)
             };
             let day = |random: &mut Seeded| {
                 let text = format!(

@@ -113,9 +113,14 @@ fn statement(question: &Question) -> (String, Vec<String>) {
     let mut values = Vec::new();
     let mut narrowed = Vec::new();
     for (condition, value) in conditions {
-        if let Some(value) = value {
-            values.push(value);
-            narrowed.push(condition.replace('$', &format!("${}", values.len())));
+        match value {
+            None => {}
+            // What nobody knows is null in the table.
+            Some(value) if value.is_empty() => narrowed.push(condition.replace("= $", "IS NULL")),
+            Some(value) => {
+                values.push(value);
+                narrowed.push(condition.replace('$', &format!("${}", values.len())));
+            }
         }
     }
     let narrowed = if narrowed.is_empty() {
@@ -149,5 +154,21 @@ mod tests {
         let (statement, values) = statement(&question);
         insta::assert_snapshot!(statement);
         assert_eq!(values.len(), 4);
+    }
+
+    #[test]
+    fn an_empty_text_asks_for_what_nobody_knows() {
+        let question = Question {
+            grouping: Grouping::Product,
+            from: None,
+            to: None,
+            region: Some(String::new()),
+            category: Some("casa".to_owned()),
+            product: None,
+        };
+        let (statement, values) = statement(&question);
+        let narrowed = "WHERE regiao IS NULL AND categoria = $1 GROUP BY";
+        assert!(statement.contains(narrowed), "{statement}");
+        assert_eq!(values, ["casa"]);
     }
 }
