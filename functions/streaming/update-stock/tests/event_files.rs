@@ -40,7 +40,7 @@ const EXPECTED: [(&str, &[(&str, i64)], &[&str]); 4] = [
     (
         "refused-among-good",
         &[("p-1", 12)],
-        &["nivel_estoque", "id_produto", "ultima_atualizacao", "valor"],
+        &["nivel_estoque", "id_produto", "valor", "ultima_atualizacao"],
     ),
     ("refused-not-json", &[], &[""]),
 ];
