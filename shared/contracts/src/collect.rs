@@ -261,11 +261,11 @@ fn not_of_the_future(field: &'static str, at: UtcMillis, now: UtcMillis) -> Resu
 }
 
 /// An id, which may be a whole number.
-fn id(
+pub(crate) fn id<T>(
     fields: &Fields,
     name: &'static str,
-    parse: impl FnOnce(&str) -> Result<String, Invalid>,
-) -> Result<String, BadMessage> {
+    parse: impl FnOnce(&str) -> Result<T, Invalid>,
+) -> Result<T, BadMessage> {
     match fields.value(name) {
         Some(Value::Number(number)) if number.is_i64() => {
             parse(&number.to_string()).map_err(|invalid| BadMessage::invalid(name, invalid.rule))

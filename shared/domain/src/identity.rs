@@ -81,3 +81,7 @@ id!(
     /// A friend's coupon or a promoter's voucher.
     VoucherId
 );
+id!(
+    /// Who acts in the shop (`id_usuario`): a customer, or a visitor that the shop numbered.
+    UserId
+);
