@@ -15,6 +15,7 @@ mod orders;
 mod place;
 mod query;
 mod read;
+pub mod rows;
 mod schema;
 mod sort;
 mod summary;

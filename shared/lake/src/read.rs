@@ -19,6 +19,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 
 pub use lines::StoredLine;
 pub use orders::orders_of;
+pub(crate) use rewrite::open;
 pub use rewrite::{Drops, Rewritten, rewrite};
 pub(crate) use totals::TotalsFile;
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use domain::lake::Table;
+use domain::lake::{Column, ColumnType, Table};
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -74,6 +74,27 @@ pub fn without_sale() -> SchemaRef {
         Field::new("id_pedido", DataType::Utf8, false),
         Field::new("carga", DataType::Int64, false),
     ])
+}
+
+/// A table whose rows stream in: what a row lacks is null.
+pub fn rows(table: Table) -> SchemaRef {
+    let field = |column: &Column| {
+        let kind = match column.kind {
+            ColumnType::Text => DataType::Utf8,
+            ColumnType::Int32 => DataType::Int32,
+            ColumnType::Int64 => DataType::Int64,
+            ColumnType::Money => DataType::Decimal64(18, 2),
+            ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            ColumnType::Date => DataType::Date32,
+        };
+        Field::new(column.name, kind, true)
+    };
+    numbered(table.columns().iter().map(field).collect())
+}
+
+/// How they are written.
+pub fn rows_properties() -> Result<WriterProperties, ParquetError> {
+    Ok(properties(PAGE_ROWS)?.build())
 }
 
 /// The totals beside a file of `vendas`; see [`crate::totals`].

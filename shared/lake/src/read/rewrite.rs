@@ -68,7 +68,7 @@ pub async fn rewrite(
     Ok(Rewritten::Replaced(Box::new(written)))
 }
 
-async fn open(
+pub(crate) async fn open(
     remote: RemoteFile,
     schema: arrow_schema::SchemaRef,
 ) -> Result<ParquetRecordBatchStream<RemoteFile>, LakeError> {
