@@ -8,7 +8,7 @@ use domain::personal::{Cpf, Email, PersonName, Phone, Region};
 use domain::time::UtcMillis;
 use sea_orm::FromQueryResult;
 
-use crate::{Store, StoreError, Tx, Value, placeholders, values};
+use crate::{Store, StoreError, Tx, Value, events::profiles, placeholders, values};
 
 /// Rows that one statement reads or writes: well below the 32,766 values of SQLite's.
 const ROWS_PER_STATEMENT: usize = 500;
@@ -135,13 +135,15 @@ async fn sync_once(tx: &Tx, news: &[News], now: UtcMillis) -> Result<Synced, Sto
         )
         .await?;
     }
-    let deleted = customers
+    let deleted: Vec<&str> = customers
         .iter()
         .filter(|customer| customer.profile.is_none())
-        .count();
+        .map(|customer| customer.id.as_str())
+        .collect();
+    profiles::erase(tx, &deleted).await?;
     Ok(Synced {
-        kept: customers.len() - deleted,
-        deleted,
+        kept: customers.len() - deleted.len(),
+        deleted: deleted.len(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Deletes what is past its time, a bounded number of rows a call.
 
-use domain::time::UtcMillis;
+use domain::{events::DEDUPLICATION_DAYS, time::UtcMillis};
 use sea_orm::FromQueryResult;
 
 use crate::{Store, StoreError, Tx, handled::MARK_DAYS, idempotency::KEY_HOURS, values};
@@ -21,6 +21,24 @@ struct Age {
     age_ms: i64,
 }
 
+/// The same of what events of customers leave, which is much more.
+const EXPIRING_EVENTS: [(&str, &str, i64); 6] = [
+    (
+        "ingested_events",
+        "ingested_ms",
+        DEDUPLICATION_DAYS as i64 * DAY_MS,
+    ),
+    (
+        "conflicting_events",
+        "received_ms",
+        DEDUPLICATION_DAYS as i64 * DAY_MS,
+    ),
+    ("event_batches", "received_ms", 2 * DAY_MS),
+    ("live_parts", "minute_ms", 2 * HOUR_MS),
+    ("click_log", "logged_ms", 30 * DAY_MS),
+    ("profiles", "refreshed_ms", 30 * DAY_MS),
+];
+
 /// Deletes the oldest `limit` expired rows of each table, and those of the same millisecond as the
 /// last of them; answers how many in all.
 ///
@@ -30,8 +48,25 @@ struct Age {
 /// # Errors
 /// When the database fails.
 pub async fn purge(store: &Store, now: UtcMillis, limit: u32) -> Result<u64, StoreError> {
+    purge_from(store, &EXPIRING, now, limit).await
+}
+
+/// The same of the tables of events, which compact-lake calls until nothing is left.
+///
+/// # Errors
+/// When the database fails.
+pub async fn purge_events(store: &Store, now: UtcMillis, limit: u32) -> Result<u64, StoreError> {
+    purge_from(store, &EXPIRING_EVENTS, now, limit).await
+}
+
+async fn purge_from(
+    store: &Store,
+    tables: &[(&str, &str, i64)],
+    now: UtcMillis,
+    limit: u32,
+) -> Result<u64, StoreError> {
     let mut deleted = 0;
-    for (table, age, lifetime_ms) in EXPIRING {
+    for (table, age, lifetime_ms) in tables {
         let expired_ms = now.get() - lifetime_ms;
         let last_sql = format!(
             "SELECT {age} AS age_ms FROM {table} WHERE {age} < ? ORDER BY {age} LIMIT 1 OFFSET ?"

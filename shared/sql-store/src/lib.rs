@@ -6,6 +6,7 @@
 pub mod connection;
 pub mod customers;
 pub mod error;
+pub mod events;
 pub mod handled;
 pub mod housekeeping;
 pub mod idempotency;

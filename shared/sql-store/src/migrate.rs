@@ -15,7 +15,7 @@ pub type Migration = (i64, &'static str, &'static str);
 const LIMITS_AND_JOBS: &str = include_str!("../migrations/ledger.sql");
 
 /// Database 1, in order. A released one never changes; expand before you contract.
-pub const SHOP: [Migration; 7] = [
+pub const SHOP: [Migration; 8] = [
     (1, "core", include_str!("../migrations/0001_core.sql")),
     (
         2,
@@ -30,6 +30,7 @@ pub const SHOP: [Migration; 7] = [
         "sales_sources",
         include_str!("../migrations/0006_sales_sources.sql"),
     ),
+    (8, "live", include_str!("../migrations/0008_live.sql")),
     (9, "stock", include_str!("../migrations/0009_stock.sql")),
 ];
 

@@ -63,6 +63,7 @@ async fn from_nothing_the_schema_is_made_and_a_second_run_does_nothing() {
                 "limits_and_jobs",
                 "lake",
                 "sales_sources",
+                "live",
                 "stock"
             ],
             "{}",
