@@ -1,0 +1,185 @@
+//! The event files of this function, on every database that there is.
+#![cfg(test)]
+
+mod real_events;
+mod shop;
+mod simulation;
+
+use std::collections::BTreeSet;
+
+use domain::{
+    customers::{News, Place},
+    identity::CustomerId,
+    time::UtcMillis,
+};
+use serde_json::json;
+use shop::{FUNCTION, NOW, Shop, sqs};
+use sql_store::{StoreError, Tx, values};
+use testkit::{databases, event, event_cases};
+
+/// What each event file leaves: events, clicks, duplicates, conflicts, late, ahead, dead letters.
+const EXPECTED: [(&str, [i64; 6], usize); 8] = [
+    ("accepted-bare", [1, 1, 0, 0, 0, 0], 0),
+    ("accepted-from-kafka", [1, 1, 0, 0, 0, 0], 0),
+    ("accepted-story", [6, 3, 0, 0, 0, 0], 0),
+    ("accepted-delivered-twice", [1, 1, 2, 0, 0, 0], 0),
+    ("accepted-late", [1, 1, 0, 0, 1, 0], 0),
+    ("accepted-ahead", [1, 1, 0, 0, 0, 1], 0),
+    ("accepted-same-id-other-content", [1, 1, 0, 1, 0, 0], 0),
+    ("refused-among-good", [2, 2, 0, 0, 0, 0], 6),
+];
+
+const COLUMNS: [&str; 6] = [
+    "events",
+    "clicks",
+    "duplicates",
+    "conflicts",
+    "late",
+    "ahead",
+];
+
+#[tokio::test]
+async fn each_event_file_leaves_what_it_says_and_nothing_more_when_it_comes_again() {
+    for (name, expected, letters) in EXPECTED {
+        for database in databases().await {
+            let label = format!("{name} on {}", database.label());
+            let shop = Shop::open(database.url()).await;
+            let none_failed = json!({"batchItemFailures": []});
+            assert_eq!(
+                shop.receive(event(FUNCTION, name)).await,
+                none_failed,
+                "{label}"
+            );
+            for (column, expected) in COLUMNS.into_iter().zip(expected) {
+                assert_eq!(shop.sum(column).await, expected, "{label}: {column}");
+            }
+            assert_eq!(shop.letters.sent.borrow().len(), letters, "{label}");
+            let [events, clicks, _, conflicts, late, ahead] = expected;
+            let live = shop.live().await;
+            let live_events = i64::try_from(live.counts.events).unwrap();
+            assert_eq!(live_events, events - late - ahead, "{label}");
+            assert_eq!(
+                shop.receive(event(FUNCTION, name)).await,
+                none_failed,
+                "{label}"
+            );
+            assert_eq!(shop.sum("events").await, events, "{label}");
+            assert_eq!(shop.number("SELECT COUNT(*) FROM click_log").await, clicks);
+            assert_eq!(
+                shop.number("SELECT SUM(views) FROM product_views").await,
+                clicks
+            );
+            assert_eq!(
+                shop.number("SELECT COUNT(*) FROM conflicting_events").await,
+                conflicts
+            );
+            assert_eq!(
+                i64::try_from(shop.lake_rows().await).unwrap(),
+                events,
+                "{label}"
+            );
+            assert_eq!(shop.live().await.encode(), live.encode(), "{label}");
+        }
+    }
+}
+
+#[test]
+fn every_event_file_is_tested() {
+    let tested: BTreeSet<String> = EXPECTED.map(|(name, ..)| name.to_owned()).into();
+    assert_eq!(
+        event_cases(FUNCTION).into_iter().collect::<BTreeSet<_>>(),
+        tested
+    );
+}
+
+#[tokio::test]
+async fn a_story_is_told_by_its_live_figures() {
+    for database in databases().await {
+        let shop = Shop::open(database.url()).await;
+        shop.receive(event(FUNCTION, "accepted-story")).await;
+        let live = shop.live().await;
+        let users = [&live.active, &live.clicked, &live.carted, &live.bought];
+        assert_eq!(users.map(|users| users.estimate().users), [2, 2, 1, 1]);
+        let top = live.views.top(5);
+        let top: Vec<(&str, u64)> = top
+            .iter()
+            .map(|ranked| (ranked.product.as_str(), ranked.least))
+            .collect();
+        assert_eq!(top, [("sandalia", 2), ("chapeu", 1)]);
+        assert_eq!(live.newest, UtcMillis::parse("2026-11-20T14:59:00Z").ok());
+    }
+}
+
+#[tokio::test]
+async fn a_click_is_noted_with_the_profile_of_the_customer_and_an_erasure_takes_both() {
+    for database in databases().await {
+        let shop = Shop::open(database.url()).await;
+        let insert = async |tx: &Tx| {
+            tx.execute(
+                "INSERT INTO customers (customer_id, version, deleted, region, registered_ms, \
+                 updated_ms) VALUES ('ana', 1, 0, 'BA', 0, 0)",
+                values![],
+            )
+            .await?;
+            for (order, status) in [("p1", "pago"), ("p2", "concluido"), ("p3", "cancelado")] {
+                tx.execute(
+                    "INSERT INTO purchases (order_id, customer_id, status, total_centavos, \
+                     approved_ms, updated_ms) VALUES (?, 'ana', ?, 1000, ?, 0)",
+                    values![order, status, NOW.get() - 86_400_000],
+                )
+                .await?;
+            }
+            Ok(())
+        };
+        shop.store
+            .transact::<_, StoreError, _>(insert)
+            .await
+            .unwrap();
+        shop.receive(event(FUNCTION, "accepted-story")).await;
+        let of_ana = "SELECT COUNT(*) FROM click_log WHERE user_id = 'ana' \
+            AND region = 'BA' AND segment = 'recorrente'";
+        assert_eq!(shop.number(of_ana).await, 2, "{}", database.label());
+        let strangers = "SELECT COUNT(*) FROM click_log WHERE segment IS NULL";
+        assert_eq!(shop.number(strangers).await, 1);
+        assert_eq!(shop.number("SELECT orders FROM profiles").await, 2);
+        let erased = News {
+            customer: CustomerId::parse("ana").unwrap(),
+            version: Some(2),
+            place: Place {
+                partition: 0,
+                offset: 1,
+                recorded: NOW,
+            },
+            profile: None,
+        };
+        sql_store::customers::sync(&shop.store, &[erased], NOW)
+            .await
+            .unwrap();
+        assert_eq!(shop.number("SELECT COUNT(*) FROM profiles").await, 0);
+        assert_eq!(shop.number("SELECT COUNT(*) FROM click_log").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn without_an_id_the_place_in_the_topic_tells_events_apart() {
+    let database = databases().await.swap_remove(0);
+    let shop = Shop::open(database.url()).await;
+    let text = testkit::event_text(FUNCTION, "accepted-from-kafka");
+    shop.receive(event(FUNCTION, "accepted-from-kafka")).await;
+    shop.receive(
+        serde_json::from_str(&text.replace("\\\"offset\\\": 7", "\\\"offset\\\": 8")).unwrap(),
+    )
+    .await;
+    assert_eq!(
+        (shop.sum("events").await, shop.sum("duplicates").await),
+        (2, 0)
+    );
+    // Bare and without an id, the queue's own id is what there is.
+    let bare = r#"{"id_usuario":"ana","tipo_evento":"clique","id_produto":"p","timestamp":"2026-11-20T14:59:00Z"}"#;
+    shop.receive(sqs([bare.to_owned()])).await;
+    shop.receive(sqs([bare.to_owned()])).await;
+    assert_eq!(
+        (shop.sum("events").await, shop.sum("duplicates").await),
+        (3, 1)
+    );
+}
