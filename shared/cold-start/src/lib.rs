@@ -11,7 +11,9 @@ pub mod scheduled_job;
 mod stock_limits;
 
 pub use aftercare::Announcer;
-pub use parts::{Consumer, QueueParts, SqlParts, kafka_needs, kafka_setting, open_queues};
+pub use parts::{
+    Consumer, QueueParts, RDS_ROOTS, SqlParts, kafka_needs, kafka_setting, open_queues,
+};
 pub use problems::store_problem;
 pub use secrets::{DatabaseName, Need, ProcessEnvironment, Secrets, Stage, keys};
 pub use stock_limits::stock_limits;

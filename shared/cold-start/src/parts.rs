@@ -20,7 +20,7 @@ use sql_store::{Options, Store, StoreError};
 use crate::{Announcer, VariableMissing, variable};
 
 /// Roots of Amazon RDS, which public certificate stores lack; the proxies have public ones.
-const RDS_ROOTS: &[u8] = include_bytes!("../certificates/rds.pem");
+pub const RDS_ROOTS: &[u8] = include_bytes!("../certificates/rds.pem");
 
 const QUEUES_FILE: &str = "filas.sqlite";
 const FILES_FOLDER: &str = "arquivos";

@@ -167,7 +167,7 @@ pub mod keys {
     /// The warehouse, where there is one: `redshift://user:password@host:5439/database`.
     pub const REDSHIFT_URL: Key = Key::new("REDSHIFT_URL", SecretName::App, Shape::Text);
     /// The company's own database of sales, by a read-only role, where sales are exported from a
-    /// query on it: `mysql://` or, in dev, `sqlite://`.
+    /// query on it: `mysql://`, `postgresql://` or, in dev, `sqlite://`.
     pub const SALES_SOURCE_URL: Key = Key::new("SALES_SOURCE_URL", SecretName::App, Shape::Text);
     /// Database 2 in dev; without it the embedded SQLite file.
     pub const TELESALES_DATABASE_URL_LOCAL: Key = Key::new(

@@ -5,10 +5,23 @@ use sea_orm::{DbErr, FromQueryResult, QueryResult};
 
 use crate::{Store, StoreError, Tx, values};
 
+/// The columns of a line; the last two may be missing.
+pub const COLUMNS: [&str; 7] = [
+    "id_pedido",
+    "id_produto",
+    "quantidade",
+    "preco",
+    "data",
+    "regiao",
+    "categoria",
+];
+
 /// A query gave no such rows.
-const UNREADABLE: &str = "origem_ilegivel";
-const UNREACHABLE: &str = "origem_inacessivel";
-const REFUSED: &str = "origem_recusou";
+pub const UNREADABLE: &str = "origem_ilegivel";
+/// The database does not answer.
+pub const UNREACHABLE: &str = "origem_inacessivel";
+/// The database refuses the query.
+pub const REFUSED: &str = "origem_recusou";
 /// An order with more lines than a page has rows can't be told whole.
 const TOO_LARGE: &str = "origem_pedido_longo";
 
@@ -31,6 +44,22 @@ pub struct SourceLine {
     pub category: String,
 }
 
+impl SourceLine {
+    /// From the texts of [`COLUMNS`]; `None` where one is missing that must be there.
+    #[must_use]
+    pub fn of(text: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        Some(Self {
+            order: text("id_pedido")?,
+            product: text("id_produto")?,
+            quantity: text("quantidade")?,
+            price: text("preco")?,
+            sold: text("data")?,
+            region: text("regiao").unwrap_or_default(),
+            category: text("categoria").unwrap_or_default(),
+        })
+    }
+}
+
 /// A query with three `?`: the date, the order after which a page begins, and its size in rows. It
 /// gives `id_pedido`, `id_produto`, `quantidade`, `preco`, `data` and, where the company has them,
 /// `regiao` and `categoria`, as texts or whole numbers, in the order of the orders byte by byte.
@@ -45,21 +74,9 @@ impl SalesQuery {
     /// # Errors
     /// When it is no such query.
     pub fn new(store: Store, query: &str) -> Result<Self, &'static str> {
-        let query = query.trim();
-        let begins = |word: &str| {
-            let head = query.get(..word.len());
-            head.is_some_and(|head| head.eq_ignore_ascii_case(word))
-        };
-        let reads = begins("select ") || begins("with ");
-        if !reads || query.contains(';') || query.matches('?').count() != 3 {
-            return Err(
-                "SALES_QUERY must be one SELECT with three ?: the date, the order after which a \
-                 page begins, and its size",
-            );
-        }
         Ok(Self {
             store,
-            query: query.to_owned(),
+            query: checked(query)?.to_owned(),
         })
     }
 
@@ -92,8 +109,31 @@ impl SalesQuery {
     }
 }
 
+/// The query, where it is one that only reads and has three `?`.
+///
+/// # Errors
+/// A sentence, when it is no such query.
+pub fn checked(query: &str) -> Result<&str, &'static str> {
+    let query = query.trim();
+    let begins = |word: &str| {
+        let head = query.get(..word.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(word))
+    };
+    let reads = begins("select ") || begins("with ");
+    if !reads || query.contains(';') || query.matches('?').count() != 3 {
+        return Err(
+            "SALES_QUERY must be one SELECT with three ?: the date, the order after which a page \
+             begins, and its size",
+        );
+    }
+    Ok(query)
+}
+
 /// Leaves out the last order of a full page: the page may have cut it.
-fn whole_orders(
+///
+/// # Errors
+/// A stable code, for rows out of order and for an order that is longer than a page.
+pub fn whole_orders(
     mut lines: Vec<SourceLine>,
     after: &str,
     limit: u32,
@@ -131,18 +171,7 @@ impl FromQueryResult for Row {
             let text = row.try_get::<String>(prefix, name);
             text.or_else(|_| signed()).or_else(|_| unsigned()).ok()
         };
-        let line = || {
-            Some(SourceLine {
-                order: text("id_pedido")?,
-                product: text("id_produto")?,
-                quantity: text("quantidade")?,
-                price: text("preco")?,
-                sold: text("data")?,
-                region: text("regiao").unwrap_or_default(),
-                category: text("categoria").unwrap_or_default(),
-            })
-        };
-        Ok(Self(line()))
+        Ok(Self(SourceLine::of(text)))
     }
 }
 

@@ -3,7 +3,11 @@
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::{Client, Config, NoTls, config::SslMode, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -17,6 +21,8 @@ const DEAD_AFTER: Duration = Duration::from_secs(15);
 pub enum Tls {
     /// TLS with a certificate of a public authority, as Redshift has it.
     Required,
+    /// TLS with a certificate of a public authority or of one of these (PEM).
+    RequiredBy(&'static [u8]),
     /// What the URL says, without TLS; for a database on this machine.
     Never,
 }
@@ -82,11 +88,16 @@ impl Warehouse {
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_user_timeout(DEAD_AFTER);
         let tls = match tls {
-            Tls::Required => {
-                config.ssl_mode(SslMode::Require);
-                Some(MakeRustlsConnect::new(public_authorities()?))
-            }
+            Tls::Required => Some(&[][..]),
+            Tls::RequiredBy(authorities) => Some(authorities),
             Tls::Never => None,
+        };
+        let tls = match tls {
+            Some(authorities) => {
+                config.ssl_mode(SslMode::Require);
+                Some(MakeRustlsConnect::new(trusted(authorities)?))
+            }
+            None => None,
         };
         Ok(Self {
             config,
@@ -129,8 +140,13 @@ impl ClientGuard<'_> {
     }
 }
 
-fn public_authorities() -> Result<ClientConfig, WarehouseError> {
-    let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+/// The public authorities, and those of a PEM text.
+fn trusted(authorities: &[u8]) -> Result<ClientConfig, WarehouseError> {
+    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    for authority in CertificateDer::pem_slice_iter(authorities) {
+        let authority = authority.map_err(|_| WarehouseError::Tls)?;
+        roots.add(authority).map_err(|_| WarehouseError::Tls)?;
+    }
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|_| WarehouseError::Tls)?;

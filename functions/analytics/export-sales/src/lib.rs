@@ -5,6 +5,7 @@
 //! order stands in the file as it stands now: written again later, the file takes nothing back.
 
 mod content;
+mod postgres;
 
 use std::io;
 
@@ -28,6 +29,8 @@ use sql_store::{
 
 use content::{Content, Finished};
 
+pub use postgres::PostgresQuery;
+
 /// Time kept for writing the file and for ending an attempt, in milliseconds.
 const RESERVE_MS: i64 = 20_000;
 /// Orders of one page of ours.
@@ -41,6 +44,8 @@ pub enum Origin {
     Orders,
     /// A query on the company's database.
     Query(SalesQuery),
+    /// The same on PostgreSQL.
+    Postgres(PostgresQuery),
 }
 
 /// The handler of the schedule.
@@ -113,8 +118,8 @@ impl ExportSales {
         let mut content = Content::begin().map_err(local)?;
         let without_lines = match &self.origin {
             Origin::Orders => self.orders(run, &mut content, attempt).await?,
-            Origin::Query(query) => {
-                self.rows(query, run, &mut content, attempt).await?;
+            origin => {
+                self.rows(origin, run, &mut content, attempt).await?;
                 0
             }
         };
@@ -153,14 +158,18 @@ impl ExportSales {
 
     async fn rows(
         &self,
-        query: &SalesQuery,
+        origin: &Origin,
         run: &JobRun,
         content: &mut Content,
         attempt: &impl Attempt,
     ) -> Result<(), Failed> {
         let mut after = String::new();
         loop {
-            let page = query.page(run.date, &after, PAGE_ROWS).await;
+            let page = match origin {
+                Origin::Orders => return Ok(()),
+                Origin::Query(query) => query.page(run.date, &after, PAGE_ROWS).await,
+                Origin::Postgres(query) => query.page(run.date, &after, PAGE_ROWS).await,
+            };
             let (lines, has_more) = page.map_err(RunError::Outside)?;
             for line in &lines {
                 content.add_line(line).map_err(local)?;

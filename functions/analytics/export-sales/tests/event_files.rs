@@ -12,7 +12,7 @@ use domain::{
     orders::{OrderItem, OrderStatus},
     time::UtcMillis,
 };
-use export_sales::{ExportSales, Origin};
+use export_sales::{ExportSales, Origin, PostgresQuery};
 use files::{FileAddress, Files, FolderFiles};
 use lambda_kit::{
     Invocation, InvocationFailed,
@@ -22,7 +22,9 @@ use serde_json::{Value, json};
 use sql_store::{
     Store, StoreError, Tx, mgm::purchases::record_order, sales_source::SalesQuery, values,
 };
-use testkit::{TestDatabase, databases, event, event_cases};
+use testkit::{TestDatabase, databases, event, event_cases, postgres_schema};
+use tokio_postgres::NoTls;
+use warehouse::Tls;
 
 const FUNCTION: &str = "export-sales";
 const BUCKET: &str = "feira-vendas";
@@ -280,4 +282,56 @@ async fn every_refused_event_says_why_and_writes_nothing() {
         }
         assert_eq!(scene.written().await, 0, "{}", database.label());
     }
+}
+
+#[tokio::test]
+async fn a_companys_postgresql_is_read_too() {
+    const QUERY: &str = "SELECT pedido AS id_pedido, produto AS id_produto, quantidade, \
+        CAST(preco AS text) AS preco, CAST(dia AS text) AS data FROM erp \
+        WHERE dia = CAST(? AS date) AND pedido > ? ORDER BY pedido LIMIT ?";
+    let Some(url) = postgres_schema().await else {
+        return;
+    };
+    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let rows = "CREATE TABLE erp (pedido text, produto text, quantidade int, preco numeric(9,2), \
+        dia date); INSERT INTO erp VALUES ('n1', 'a', 2, 1.5, '2026-11-19'), \
+        ('n2', 'b', -1, 10, '2026-11-19'), ('n3', 'a', 1, 1, '2026-11-18')";
+    client.batch_execute(rows).await.unwrap();
+    for database in databases().await {
+        let mut scene = Scene::new(&database, None).await;
+        let query = PostgresQuery::open(&url, Tls::Never, QUERY).unwrap();
+        let (store, files) = (scene.store.clone(), scene.files.clone());
+        let origin = Origin::Postgres(query);
+        scene.function = ExportSales::new(store, files, BUCKET.to_owned(), origin, now);
+        let label = database.label();
+        assert_eq!(
+            scene.counts("accepted-schedule").await,
+            counts(2, 2, 0, 1),
+            "{label}"
+        );
+        let file = "id_pedido,id_produto,quantidade,preco,data,regiao,categoria\n\
+            n1,a,2,1.50,2026-11-19,,\nn2,b,-1,10.00,2026-11-19,,\n";
+        assert_eq!(scene.file().await, file, "{label}");
+    }
+    let writes = QUERY.replacen(
+        "SELECT pedido",
+        "WITH gone AS (DELETE FROM erp) SELECT pedido",
+        1,
+    );
+    for (url, query, code) in [
+        (url.as_str(), writes.as_str(), "origem_recusou"),
+        (
+            "postgresql://a:b@127.0.0.1:1/x",
+            QUERY,
+            "origem_inacessivel",
+        ),
+    ] {
+        let query = PostgresQuery::open(url, Tls::Never, query).unwrap();
+        let failed = query.page(hour(9).day(), "", 10).await.unwrap_err();
+        assert_eq!(failed, code);
+    }
+    assert!(PostgresQuery::open(&url, Tls::Never, "DELETE FROM erp").is_err());
+    let roots = Tls::RequiredBy(cold_start::RDS_ROOTS);
+    assert!(PostgresQuery::open(&url, roots, QUERY).is_ok());
 }
