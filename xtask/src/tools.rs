@@ -33,7 +33,7 @@ pub(crate) const SCHEMATHESIS: PythonTools = PythonTools {
     packages: &[("schemathesis", "4.32.5")],
 };
 
-/// Engines of other makers, that read the lake.
+/// Engines of other makers, that read the lake, and a parser of Redshift's dialect.
 pub(crate) const LAKE_ENGINES: PythonTools = PythonTools {
     folder: "lake",
     packages: &[
@@ -43,6 +43,7 @@ pub(crate) const LAKE_ENGINES: PythonTools = PythonTools {
         ("duckdb-extension-sqlite-scanner", "1.5.5"),
         ("duckdb-extension-mysql-scanner", "1.5.5"),
         ("pyspark", "4.3.0"),
+        ("sqlglot", "30.30.0"),
     ],
 };
 

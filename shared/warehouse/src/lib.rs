@@ -6,6 +6,8 @@
 //! Redshift itself reads the lake, by a manifest that the caller has written.
 
 pub mod connection;
+#[cfg(test)]
+mod parsed;
 pub mod redshift;
 pub mod sales;
 pub mod schema;

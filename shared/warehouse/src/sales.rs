@@ -13,6 +13,10 @@ use tokio_postgres::{
 
 use crate::{Warehouse, WarehouseError};
 
+/// The version of a table, and when it came.
+pub(crate) const VERSION: &str = "SELECT versao, \
+    TO_CHAR(carregado_em, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') FROM feira_versoes WHERE tabela = $1";
+
 /// Which version of the lake the warehouse holds, and since when; `None` before the first sync.
 ///
 /// # Errors
@@ -67,11 +71,7 @@ async fn one_state(client: &mut Client) -> Result<Transaction<'_>, WarehouseErro
 
 async fn held_version(transaction: &Transaction<'_>) -> Result<Option<Snapshot>, WarehouseError> {
     let rows = transaction
-        .query_typed(
-            "SELECT versao, TO_CHAR(carregado_em, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') \
-             FROM feira_versoes WHERE tabela = $1",
-            &[(&Table::Sales.name(), Type::VARCHAR)],
-        )
+        .query_typed(VERSION, &[(&Table::Sales.name(), Type::VARCHAR)])
         .await;
     let rows = match rows {
         // Nothing was ever synced.
@@ -89,7 +89,7 @@ async fn held_version(transaction: &Transaction<'_>) -> Result<Option<Snapshot>,
 }
 
 /// The statement and the values of its `$1`, `$2`, ….
-fn statement(question: &Question) -> (String, Vec<String>) {
+pub(crate) fn statement(question: &Question) -> (String, Vec<String>) {
     let key = match question.grouping {
         Grouping::Product => "id_produto",
         Grouping::Region => "regiao",

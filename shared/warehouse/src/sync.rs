@@ -11,6 +11,15 @@ use tokio_postgres::{Transaction, types::Type};
 
 use crate::{Warehouse, WarehouseError, schema};
 
+/// Two at a time would both find the same files missing.
+const LOCK: &str = "LOCK TABLE feira_arquivos";
+const KNOWN_FILES: &str = "SELECT arquivo FROM feira_arquivos WHERE tabela = $1";
+const ADD_FILE: &str = "INSERT INTO feira_arquivos (tabela, arquivo, nome) VALUES ($1, $2, $3)";
+const END_FILE: &str = "DELETE FROM feira_arquivos WHERE tabela = $1 AND arquivo = $2";
+const END_VERSION: &str = "DELETE FROM feira_versoes WHERE tabela = $1";
+const ADD_VERSION: &str = "INSERT INTO feira_versoes (tabela, versao, carregado_em) \
+    VALUES ($1, $2, CAST($3 AS TIMESTAMP))";
+
 /// How the rows of files come into a staging table: COPY on Redshift.
 pub trait LoadStep {
     /// The statement that makes a table, as this database understands it.
@@ -96,10 +105,7 @@ pub async fn sync(
             .batch_execute(&step.create_statement(statement))
             .await?;
     }
-    // Two at a time would both find the same files missing.
-    transaction
-        .batch_execute("LOCK TABLE feira_arquivos")
-        .await?;
+    transaction.batch_execute(LOCK).await?;
     let mut synced = Synced::default();
     for one in live {
         let known = known_files(&transaction, one.table).await?;
@@ -108,12 +114,15 @@ pub async fn sync(
         let ended: Vec<i64> = known.difference(&live_ids).copied().collect();
         if !missing.files.is_empty() {
             let staging = format!("{}_nova", one.table.name());
-            make_staging(&transaction, &staging, one.table).await?;
+            let make = staging_statement(&staging, one.table);
+            transaction.batch_execute(&make).await?;
             let database = Statements(&transaction);
             step.load(&database, &staging, one.table, &missing.files)
                 .await?;
             synced.deleted_rows += delete_replaced(&transaction, &staging, one.table).await?;
-            synced.inserted_rows += insert(&transaction, &staging, one.table).await?;
+            if let Some(insert) = insert_statement(&staging, one.table) {
+                synced.inserted_rows += transaction.execute(&insert, &[]).await?;
+            }
             let drop = format!("DROP TABLE {staging}");
             transaction.batch_execute(&drop).await?;
         }
@@ -139,26 +148,18 @@ async fn known_files(
     table: Table,
 ) -> Result<BTreeSet<i64>, WarehouseError> {
     let rows = transaction
-        .query_typed(
-            "SELECT arquivo FROM feira_arquivos WHERE tabela = $1",
-            &[(&table.name(), Type::VARCHAR)],
-        )
+        .query_typed(KNOWN_FILES, &[(&table.name(), Type::VARCHAR)])
         .await?;
     let ids = rows.iter().map(|row| row.try_get(0));
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-async fn make_staging(
-    transaction: &Transaction<'_>,
-    staging: &str,
-    table: Table,
-) -> Result<(), WarehouseError> {
-    let statement = if schema::create_statement(table).is_some() {
+fn staging_statement(staging: &str, table: Table) -> String {
+    if schema::create_statement(table).is_some() {
         format!("CREATE TEMP TABLE {staging} (LIKE {})", table.name())
     } else {
         format!("CREATE TEMP TABLE {staging} (id_pedido VARCHAR(256), carga BIGINT)")
-    };
-    Ok(transaction.batch_execute(&statement).await?)
+    }
 }
 
 /// The columns of the staged rows that say which rows they replace.
@@ -196,31 +197,31 @@ fn delete_statement(table: Table) -> String {
     }
 }
 
+fn keys_statement(staging: &str, table: Table) -> String {
+    let (name, keys) = (table.name(), keys(table));
+    format!("CREATE TEMP TABLE {name}_chaves AS SELECT DISTINCT {keys} FROM {staging}")
+}
+
 async fn delete_replaced(
     transaction: &Transaction<'_>,
     staging: &str,
     table: Table,
 ) -> Result<u64, WarehouseError> {
-    let (name, keys) = (table.name(), keys(table));
-    let make = format!("CREATE TEMP TABLE {name}_chaves AS SELECT DISTINCT {keys} FROM {staging}");
+    let make = keys_statement(staging, table);
     transaction.batch_execute(&make).await?;
     let deleted = transaction.execute(&delete_statement(table), &[]).await?;
-    let drop = format!("DROP TABLE {name}_chaves");
+    let drop = format!("DROP TABLE {}_chaves", table.name());
     transaction.batch_execute(&drop).await?;
     Ok(deleted)
 }
 
-async fn insert(
-    transaction: &Transaction<'_>,
-    staging: &str,
-    table: Table,
-) -> Result<u64, WarehouseError> {
-    if schema::create_statement(table).is_none() {
-        return Ok(0);
-    }
+/// None where the table is not one of the warehouse's.
+fn insert_statement(staging: &str, table: Table) -> Option<String> {
+    schema::create_statement(table)?;
     let (name, columns) = (table.name(), schema::columns(table));
-    let statement = format!("INSERT INTO {name} ({columns}) SELECT {columns} FROM {staging}");
-    Ok(transaction.execute(&statement, &[]).await?)
+    Some(format!(
+        "INSERT INTO {name} ({columns}) SELECT {columns} FROM {staging}"
+    ))
 }
 
 async fn mark(
@@ -232,7 +233,7 @@ async fn mark(
     for file in &added.files {
         transaction
             .execute_typed(
-                "INSERT INTO feira_arquivos (tabela, arquivo, nome) VALUES ($1, $2, $3)",
+                ADD_FILE,
                 &[
                     (&table, Type::VARCHAR),
                     (&file.id, Type::INT8),
@@ -243,10 +244,7 @@ async fn mark(
     }
     for id in ended {
         transaction
-            .execute_typed(
-                "DELETE FROM feira_arquivos WHERE tabela = $1 AND arquivo = $2",
-                &[(&table, Type::VARCHAR), (id, Type::INT8)],
-            )
+            .execute_typed(END_FILE, &[(&table, Type::VARCHAR), (id, Type::INT8)])
             .await?;
     }
     Ok(())
@@ -260,16 +258,12 @@ async fn set_version(
 ) -> Result<(), WarehouseError> {
     let name = target.name();
     transaction
-        .execute_typed(
-            "DELETE FROM feira_versoes WHERE tabela = $1",
-            &[(&name, Type::VARCHAR)],
-        )
+        .execute_typed(END_VERSION, &[(&name, Type::VARCHAR)])
         .await?;
     let now = now.to_string();
     transaction
         .execute_typed(
-            "INSERT INTO feira_versoes (tabela, versao, carregado_em) \
-             VALUES ($1, $2, CAST($3 AS TIMESTAMP))",
+            ADD_VERSION,
             &[
                 (&name, Type::VARCHAR),
                 (&snapshot.0, Type::INT8),
@@ -278,6 +272,31 @@ async fn set_version(
         )
         .await?;
     Ok(())
+}
+
+/// What the sync of a table says, for a parser of Redshift's dialect.
+#[cfg(test)]
+pub(crate) fn statements(table: Table) -> Vec<String> {
+    let staging = format!("{}_nova", table.name());
+    let mut all = vec![
+        staging_statement(&staging, table),
+        keys_statement(&staging, table),
+        delete_statement(table),
+        format!("DROP TABLE {staging}"),
+    ];
+    all.extend(insert_statement(&staging, table));
+    all.extend(
+        [
+            LOCK,
+            KNOWN_FILES,
+            ADD_FILE,
+            END_FILE,
+            END_VERSION,
+            ADD_VERSION,
+        ]
+        .map(str::to_owned),
+    );
+    all
 }
 
 #[cfg(test)]
