@@ -4,12 +4,12 @@ use lake::input::Format;
 
 /// The most text of a file, unpacked.
 ///
-/// Measured: a CSV file is read, sorted and written at 40 MiB a CPU-second on this project's
-/// machine; a Lambda of 1769 MB has one CPU of about half that. 4 GiB are 210 seconds of the 780
-/// that are left for reading, which leaves the time to rewrite what it replaces.
+/// An estimate, to be replaced by what bench/ measures: a Lambda with one CPU (1769 MB) reads, sorts
+/// and writes 10 MiB a second. 4 GiB then take 410 seconds of the 780 that are left for reading,
+/// and the rest is for the files that lose lines.
 pub const MOST_TEXT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
-/// How many times its size a compressed text of sales becomes, as measured with zstd and gzip: 4
-/// to 6.
+/// How many times its size a compressed text of sales becomes (an estimate too); what unpacks to
+/// more than [`MOST_TEXT_BYTES`] is refused while it is read.
 const COMPRESSION_RATIO: u64 = 6;
 /// The most rows of a Parquet file: as many as [`MOST_TEXT_BYTES`] hold at 50 bytes a line.
 pub const MOST_PARQUET_ROWS: u64 = 80_000_000;
