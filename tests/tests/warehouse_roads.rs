@@ -143,9 +143,8 @@ fn questions(random: &mut Seeded) -> Vec<Question> {
     let mut questions = Vec::new();
     for grouping in groupings {
         for _ in 0..4 {
-            let sometimes = |text: Option<String>, random: &mut Seeded| {
-                text.filter(|_| random.below(2) == 0)
-            };
+            let sometimes =
+                |text: Option<String>, random: &mut Seeded| text.filter(|_| random.below(2) == 0);
             let day = |random: &mut Seeded| {
                 let text = format!(
                     "2026-{:02}-{:02}",
