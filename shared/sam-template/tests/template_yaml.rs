@@ -97,7 +97,7 @@ fn environment_gets_plausible_names_outside_aws() {
 #[test]
 fn schedules_pass_the_scheduled_time() {
     let template = read(&[]);
-    assert_eq!(template.schedules.len(), 11);
+    assert_eq!(template.schedules.len(), 12);
     for schedule in &template.schedules {
         let input = schedule.input.as_deref().unwrap();
         assert!(
