@@ -1,7 +1,7 @@
 //! The lake's files into a warehouse that speaks the protocol (PostgreSQL), against a plain model.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that can't go on must stop"
 )]
 

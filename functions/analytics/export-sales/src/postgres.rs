@@ -8,7 +8,7 @@ use warehouse::{Tls, WarehouseError, source::SourceQuery};
 
 /// The query of [`sql_store::sales_source::SalesQuery`], on PostgreSQL.
 pub struct PostgresQuery {
-    query: SourceQuery,
+    query: Box<SourceQuery>,
 }
 
 impl PostgresQuery {
@@ -21,7 +21,9 @@ impl PostgresQuery {
         let query = query.map_err(
             |_| "SALES_SOURCE_URL must be postgresql://user:password@host:5432/database",
         )?;
-        Ok(Self { query })
+        Ok(Self {
+            query: Box::new(query),
+        })
     }
 
     /// See [`sql_store::sales_source::SalesQuery::page`].

@@ -260,7 +260,10 @@ fn claim(value: &Value) -> Result<Claim, BadMessage> {
     })
 }
 
-fn headers(value: Option<&Value>) -> Result<Vec<(String, Option<Vec<u8>>)>, BadMessage> {
+/// Names and values; a value may be null.
+type Headers = Vec<(String, Option<Vec<u8>>)>;
+
+fn headers(value: Option<&Value>) -> Result<Headers, BadMessage> {
     const RULE: BadMessage =
         BadMessage::invalid("cabecalhos", "must be a list of names and base64 values");
     let Some(value) = value else {

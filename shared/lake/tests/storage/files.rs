@@ -141,6 +141,10 @@ async fn cancelled_and_foreign_orders_leave_no_line() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one file, and all that is told of it"
+)]
 async fn a_file_is_sorted_numbered_and_told_to_the_catalogue() {
     let lines = some_lines(300);
     let mut shop = Shop::new();
