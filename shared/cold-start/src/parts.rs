@@ -326,7 +326,7 @@ pub async fn open_queues(
 /// Where files lie, opened when one is asked for: few consumers ever do.
 #[derive(Clone)]
 enum FilesSource {
-    S3(SdkConfig),
+    S3(Box<SdkConfig>),
     Folder(PathBuf),
 }
 
@@ -337,7 +337,7 @@ impl FilesSource {
         sdk: Option<&SdkConfig>,
     ) -> Result<Self, StartError> {
         match (stage, sdk) {
-            (Stage::Prod, Some(sdk)) => Ok(Self::S3(sdk.clone())),
+            (Stage::Prod, Some(sdk)) => Ok(Self::S3(Box::new(sdk.clone()))),
             (Stage::Prod, None) => Err("STAGE=prod needs the settings of AWS".into()),
             (Stage::Dev, _) => {
                 let folder = variable(process, variables::FEIRA_STATE_DIR)?;

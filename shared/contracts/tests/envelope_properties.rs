@@ -1,7 +1,7 @@
 //! The envelope brings back every record byte for byte, and nothing at all makes the readers fall.
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "what supports a test stops it where something is not as it should be"
 )]
 

@@ -20,7 +20,7 @@ pub enum ChosenSource {
     /// `WAREHOUSE=lake`, or nothing.
     Lake(LakeSource),
     /// `WAREHOUSE=redshift`.
-    Warehouse(WarehouseSource),
+    Warehouse(Box<WarehouseSource>),
 }
 
 impl ChosenSource {
@@ -40,7 +40,7 @@ impl ChosenSource {
                 let url = url.ok_or("WAREHOUSE=redshift needs REDSHIFT_URL in the app secret")?;
                 let warehouse = Warehouse::open(url.expose(), Tls::Required)
                     .map_err(|error| format!("REDSHIFT_URL {error}"))?;
-                Ok(Self::Warehouse(WarehouseSource::new(warehouse)))
+                Ok(Self::Warehouse(Box::new(WarehouseSource::new(warehouse))))
             }
             Some(_) => Err("WAREHOUSE must be lake or redshift: mend it in template.yaml".into()),
         }

@@ -148,6 +148,32 @@ async fn lock_or_make(tx: &Tx, product: &str, now: UtcMillis) -> Result<Known, S
     known.ok_or(StoreError::Contended { attempts: 1 })
 }
 
+/// Writes the row as its next version.
+async fn save(
+    tx: &Tx,
+    known: &Known,
+    low: Option<LowReason>,
+    now: UtcMillis,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE stock SET units = ?, told_ms = ?, minimum_units = ?, minimum_told_ms = ?, \
+         low_reason = ?, alert_id = ?, version = ?, updated_ms = ? WHERE product_id = ?",
+        values![
+            known.units,
+            known.told_ms,
+            known.minimum_units,
+            known.minimum_told_ms,
+            low.map(LowReason::as_str),
+            known.alert_id.clone(),
+            known.version + 1,
+            now.get(),
+            known.product_id.as_str()
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Writes the row, and with a crossing its alert and event.
 async fn judge(
     tx: &Tx,
@@ -190,31 +216,13 @@ async fn judge(
             known.alert_id = Some(alert);
         }
         Change::Recovered => {
-            tx.execute(
-                "UPDATE stock_alerts SET ended_ms = ? WHERE id = ?",
-                values![now.get(), ended.clone()],
-            )
-            .await?;
+            let end = "UPDATE stock_alerts SET ended_ms = ? WHERE id = ?";
+            tx.execute(end, values![now.get(), ended.clone()]).await?;
             known.alert_id = None;
         }
         Change::None | Change::Level => {}
     }
-    tx.execute(
-        "UPDATE stock SET units = ?, told_ms = ?, minimum_units = ?, minimum_told_ms = ?, \
-         low_reason = ?, alert_id = ?, version = ?, updated_ms = ? WHERE product_id = ?",
-        values![
-            known.units,
-            known.told_ms,
-            known.minimum_units,
-            known.minimum_told_ms,
-            low.map(LowReason::as_str),
-            known.alert_id.clone(),
-            version,
-            now.get(),
-            known.product_id.as_str()
-        ],
-    )
-    .await?;
+    save(tx, &known, low, now).await?;
     let (kind, alert) = match change {
         Change::BecameLow(_) => (BECAME_LOW, known.alert_id.clone()),
         Change::Recovered => (RECOVERED, ended),

@@ -45,7 +45,7 @@ pub enum Origin {
     /// A query on the company's database.
     Query(SalesQuery),
     /// The same on PostgreSQL.
-    Postgres(PostgresQuery),
+    Postgres(Box<PostgresQuery>),
 }
 
 /// The handler of the schedule.

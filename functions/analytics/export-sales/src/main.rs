@@ -33,7 +33,7 @@ async fn origin(parts: &SqlParts) -> Result<Origin, StartError> {
             Stage::Dev => Tls::Never,
         };
         let query = PostgresQuery::open(url.expose(), tls, query)?;
-        return Ok(Origin::Postgres(query));
+        return Ok(Origin::Postgres(Box::new(query)));
     }
     let store = parts.foreign_store(keys::SALES_SOURCE_URL).await?;
     let store = store.ok_or("SALES_QUERY needs the key SALES_SOURCE_URL")?;

@@ -302,7 +302,7 @@ async fn a_companys_postgresql_is_read_too() {
         let mut scene = Scene::new(&database, None).await;
         let query = PostgresQuery::open(&url, Tls::Never, QUERY).unwrap();
         let (store, files) = (scene.store.clone(), scene.files.clone());
-        let origin = Origin::Postgres(query);
+        let origin = Origin::Postgres(Box::new(query));
         scene.function = ExportSales::new(store, files, BUCKET.to_owned(), origin, now);
         let label = database.label();
         assert_eq!(

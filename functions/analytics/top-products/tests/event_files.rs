@@ -1,9 +1,4 @@
 //! Every event file of top-products, on every database that there is.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what supports a test stops it where something is not as it should be"
-)]
-
 use domain::time::UtcMillis;
 use files::{Files, FolderFiles};
 use lambda_kit::{Invocation, http};

@@ -1,7 +1,6 @@
 //! The bridge on SQS and S3 as the AWS clients speak them; only where ministack is.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "what supports a test stops it where something is not as it should be"
 )]
 

@@ -1,6 +1,5 @@
 //! Every event file of update-stock, on every database that there is.
 #![expect(
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "what supports a test stops it where something is not as it should be"
 )]
@@ -33,8 +32,14 @@ impl DeadLetters for Letters {
     }
 }
 
-/// Each file with the levels that it leaves and the fields of its dead letters.
-const EXPECTED: [(&str, &[(&str, i64)], &[&str]); 4] = [
+/// A file, the levels that it leaves and the fields of its dead letters.
+type Expected = (
+    &'static str,
+    &'static [(&'static str, i64)],
+    &'static [&'static str],
+);
+
+const EXPECTED: [Expected; 4] = [
     ("accepted-bare", &[("p-1", 12)], &[]),
     ("accepted-newest-first", &[("p-1", 3), ("p-2", 9)], &[]),
     (

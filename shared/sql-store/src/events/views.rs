@@ -49,10 +49,10 @@ struct DayRow {
     view_day: i32,
 }
 
-fn clicks<'a>(fresh: &[&'a Incoming]) -> impl Iterator<Item = (&'a Incoming, &'a ProductId)> {
+fn clicks<'a>(fresh: &'a [&'a Incoming]) -> impl Iterator<Item = (&'a Incoming, &'a ProductId)> {
     fresh
-        .to_vec()
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|one| one.event.kind == EventKind::Click)
         .filter_map(|one| Some((one, one.event.product.as_ref()?)))
 }

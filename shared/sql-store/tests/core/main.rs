@@ -1,6 +1,5 @@
 //! The store's core on SQLite and, where there is one, on a real MariaDB.
 #![expect(
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "what supports a test stops it where something is not as it should be"

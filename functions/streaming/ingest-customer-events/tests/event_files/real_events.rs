@@ -15,6 +15,7 @@ const REAL_EVENTS: &str = concat!(
 const BATCH: usize = 1_000;
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 async fn real_events_delivered_twice_are_counted_once() {
     if !Path::new(REAL_EVENTS).exists() {
         return;

@@ -202,7 +202,7 @@ async fn check(shop: &Shop, model: &Model, label: &str) {
     let aside = shop.number("SELECT COUNT(*) FROM conflicting_events").await;
     assert_eq!(usize::try_from(aside).unwrap(), conflicts, "{label}");
     let live = shop.live().await;
-    let is_live = |number: u64| number % 7 != 0;
+    let is_live = |number: u64| !number.is_multiple_of(7);
     assert_eq!(
         i64::try_from(live.counts.events).unwrap(),
         model.count(is_live),
