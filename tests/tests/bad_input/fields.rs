@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::fields_of_campaigns;
+use crate::questions;
 use crate::shop::{Call, SECRET, Shop};
 use crate::telesales;
 
@@ -314,7 +315,9 @@ async fn every_wrong_field_gets_a_problem_that_names_it_and_nothing_is_written()
         let mut cases = fields_of_campaigns::cases(&shop);
         cases.extend(of_links());
         cases.extend(of_vouchers(&shop));
-        let elsewhere = telesales::cases();
+        let mut elsewhere = telesales::cases();
+        elsewhere.extend(questions::cases());
+        elsewhere.extend(questions::cursors());
         let tried: BTreeSet<(String, String)> = cases
             .iter()
             .chain(&elsewhere)

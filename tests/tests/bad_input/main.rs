@@ -12,6 +12,7 @@ mod attacks;
 mod fields;
 mod fields_of_campaigns;
 mod messages;
+mod questions;
 mod sealed;
 mod shop;
 mod start;
