@@ -36,10 +36,17 @@ fn functions(template: &Template) -> Vec<Packaged> {
         .collect()
 }
 
-/// `telesales` is the secret of database 2; empty for a stack without it.
+/// `telesales` is the secret of database 2; empty for a stack without it and without a warehouse.
 async fn deploy<'a>(ministack: &'a Ministack, template: &Template, telesales: &str) -> Stack<'a> {
     let text = std::fs::read_to_string(TEMPLATE).unwrap();
+    let warehouse = if telesales.is_empty() {
+        "lake"
+    } else {
+        "redshift"
+    };
     let parameters = [
+        ("Warehouse", warehouse),
+        ("RedshiftCopyRoleArn", "arn:aws:iam::000000000000:role/copy"),
         ("Architecture", "x86_64"),
         ("AppSecretArn", SECRET),
         ("Environment", "development"),

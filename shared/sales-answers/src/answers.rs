@@ -83,6 +83,9 @@ impl<S: SalesSource> Answers<S> {
         asked: Asked,
         page: Page,
     ) -> Result<Response, Problem> {
+        let place = page.cursor.as_ref().map(|text| Cursor::parse(text, &asked));
+        let place = place.map(|place| place.ok_or_else(unknown_cursor));
+        let place = place.transpose()?;
         let newest = self.source.newest().await.map_err(problem)?;
         let Some(newest) = newest else {
             let empty = body(page.format, asked.question.grouping, &[]);
@@ -90,13 +93,10 @@ impl<S: SalesSource> Answers<S> {
         };
         self.ranked.see(newest.id);
         self.pages.see(newest.id);
-        let start = match &page.cursor {
-            None => Cursor {
-                version: newest.id,
-                passed: 0,
-            },
-            Some(text) => Cursor::parse(text, &asked).ok_or_else(unknown_cursor)?,
-        };
+        let start = place.unwrap_or(Cursor {
+            version: newest.id,
+            passed: 0,
+        });
         let key = PageKey {
             asked,
             format: page.format,

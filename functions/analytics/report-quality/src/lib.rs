@@ -44,6 +44,11 @@ impl ReportQuality {
         check: &str,
     ) -> Result<PageBody<CheckBody>, Problem> {
         request.only_query(&["verificacao", "limite", "cursor"])?;
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if check.is_empty() || !check.bytes().all(is_name) {
+            let rule = "must be the name of a check, such as vendas_preco_preenchido";
+            return Err(Problem::field("verificacao", rule));
+        }
         let size = request.page_size(LARGEST_PAGE)?;
         let cursor = request.query_parameter("cursor");
         let keys = cursor.map(|cursor| decode_cursor(cursor, 1).unwrap_or_default());
