@@ -147,7 +147,7 @@ mod tests {
             (r#""quantidade":2"#, r#""quantidade":1000001"#, "quantidade"),
             ("39.9", "39.999", "preco"),
             ("39.9", "-1", "preco"),
-            ("39.9", "1e3", "preco"),
+            ("39.9", "1e-3", "preco"),
             ("39.9", "true", "preco"),
             (r#""x.y.z""#, "[]", "ref"),
         ] {

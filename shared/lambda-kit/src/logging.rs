@@ -14,11 +14,12 @@ use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt, registry};
 use crate::{Invocation, clock};
 
 /// Fields whose values may stand in a log: ids, codes, counts and times, never a person.
-const ALLOWED: [&str; 23] = [
+const ALLOWED: [&str; 24] = [
     "code",
     "count",
     "counts",
     "date",
+    "done",
     "error",
     "event_id",
     "event_type",
