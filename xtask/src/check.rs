@@ -165,6 +165,12 @@ async fn deny(arguments: &[&str], limit: Duration) -> Verdict {
         Ok(program) => program,
         Err(failure) => return Verdict::Skipped(failure),
     };
+    // It reads the crates of every platform, and a build has fetched this one's.
+    let mut fetch = cargo("fetch");
+    fetch.arg("--quiet").current_dir(workspace_root());
+    if let Err(failure) = run_shown("cargo fetch", fetch, limit).await {
+        return Verdict::Skipped(failure);
+    }
     let mut command = Command::new(program);
     command.args(arguments).current_dir(workspace_root());
     verdict_of(run_shown("cargo deny", command, limit).await)
