@@ -14,10 +14,14 @@ use domain::{
     time::UtcMillis,
 };
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::fields::{BadMessage, Fields};
+use crate::{
+    envelope,
+    fields::{BadMessage, Fields},
+    kafka_event::Record,
+};
 
 /// Most objects of one request.
 pub const MOST_ITEMS: usize = 500;
@@ -224,13 +228,17 @@ impl Collected {
         let offset = digest.iter().take(8).fold(0_i64, |number, byte| {
             (number << 8 | i64::from(*byte)) & i64::MAX
         });
-        json!({
-            "v": 1, "topico": topic, "particao": NO_PARTITION, "offset": offset,
-            "timestamp_ms": self.at.get(), "tipo_timestamp": "CREATE_TIME",
-            "chave": STANDARD.encode(&self.key), "valor": STANDARD.encode(&value),
-            "cabecalhos": [],
-        })
-        .to_string()
+        let record = Record {
+            topic: topic.into(),
+            partition: NO_PARTITION,
+            offset,
+            timestamp_ms: self.at.get(),
+            timestamp_type: "CREATE_TIME".into(),
+            key: Some(STANDARD.encode(&self.key).into()),
+            value: Some(STANDARD.encode(&value).into()),
+            headers: Vec::new(),
+        };
+        envelope::write(&record, None)
     }
 }
 
@@ -300,6 +308,8 @@ fn short_text(text: &str, longest: usize, rule: &'static str) -> Result<String, 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::envelope::Message;
 
