@@ -57,6 +57,7 @@ pub(crate) async fn start(docker: &OsStr, no_package: Failure, folder: &Path) ->
         .args(["-e", "MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1"])
         .args(["-p", &format!("127.0.0.1:{port}:3306"), IMAGE])
         .args(["--skip-name-resolve", "--max-connections=500"])
+        .arg("--max-prepared-stmt-count=1000000")
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file);

@@ -62,6 +62,7 @@ pub(crate) async fn start(folder: &Path) -> Outcome<Part> {
     command.arg(format!("--datadir={}", data.display()));
     // A relative socket: a path above 107 bytes would not fit one.
     command.args(["--socket=s.sock", "--pid-file=pid", "--max-connections=500"]);
+    command.arg("--max-prepared-stmt-count=1000000");
     command.arg(format!("--port={port}")).current_dir(folder);
     command
         .stdin(Stdio::null())

@@ -43,7 +43,8 @@ pub async fn databases() -> Vec<TestDatabase> {
         _server: None,
     };
     let real = mariadb().await.map(|server| TestDatabase {
-        url: server.url().to_owned(),
+        // A test is many functions in one process: it keeps more statements prepared than each.
+        url: format!("{}?statement-cache-capacity=1000", server.url()),
         label: "MariaDB",
         _folder: None,
         _server: Some(server),

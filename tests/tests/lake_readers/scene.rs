@@ -238,7 +238,8 @@ pub async fn answer(child: tokio::process::Child) -> Value {
 fn mysql(url: &str, user: Option<&str>) -> String {
     let rest = url.strip_prefix("mysql://").unwrap();
     let (account, rest) = rest.split_once('@').unwrap();
-    let (address, database) = rest.split_once('/').unwrap();
+    let (address, path) = rest.split_once('/').unwrap();
+    let database = path.split('?').next().unwrap_or(path);
     let (host, port) = address.split_once(':').unwrap_or((address, "3306"));
     let (own, password) = account.split_once(':').unwrap_or((account, ""));
     let (user, password) = match user {

@@ -354,3 +354,33 @@ async fn a_server_with_no_connection_left_is_worth_another_try() {
         run(&fresh.store, &["DROP USER feira_limited@'%'"]).await;
     }
 }
+
+#[derive(FromQueryResult)]
+struct Status {
+    #[sea_orm(from_alias = "Value")]
+    value: String,
+}
+
+/// To make room for another one a statement is closed, and the next command waits for the server's
+/// delayed acknowledgement: 40 ms each.
+#[tokio::test]
+async fn no_function_has_more_statements_than_stay_prepared() {
+    const MORE_THAN_A_FUNCTION_HAS: i32 = 80;
+    let Some(database) = testkit::mariadb().await else {
+        return;
+    };
+    let store = Store::open(database.url()).await.unwrap();
+    run(&store, &[TABLE]).await;
+    let closed: Option<Status> = store
+        .transact(async |tx: &Tx| {
+            for other in 0..MORE_THAN_A_FUNCTION_HAS {
+                let text = format!("SELECT n FROM t WHERE id = ? AND n <> {other}");
+                tx.one::<Sum>(&text, values![1]).await?;
+            }
+            let text = "SHOW SESSION STATUS LIKE 'Com_stmt_close'";
+            tx.one::<Status>(text, values![]).await
+        })
+        .await
+        .unwrap();
+    assert_eq!(closed.unwrap().value, "0");
+}
