@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::demo::{DemoArgs, DemoSalesArgs};
+use crate::demo::{DemoArgs, DemoEventsArgs, DemoSalesArgs};
 
 /// Feira on one machine: builds the functions and runs them as template.yaml wires them, with
 /// embedded queues, database, files and Kafka. No AWS account, no Docker.
@@ -21,6 +21,7 @@ use crate::demo::{DemoArgs, DemoSalesArgs};
   cargo local -- run mgm_set_promoters --date 2026-11-19
   cargo local -- demo                            a whole referral campaign, from link to voucher
   cargo local -- demo-vendas                     a file of sales into the lake, and its totals
+  cargo local -- demo-eventos                    clicks, carts and purchases, each told twice
 
 State lies in .feira: stop and start as you like, nothing is lost; delete the folder to begin anew.
 Settings come from .env beside the template: DATABASE_URL_LOCAL=mysql://… runs on MySQL or MariaDB,
@@ -114,6 +115,10 @@ pub enum Command {
     /// Loads a file of sales twice and asks for every total.
     #[command(after_help = "Example: cargo local -- demo-vendas --data vendas-de-maio --json")]
     DemoVendas(DemoSalesArgs),
+    /// Replays customers' events through topic, bridge, queue and ingestion, each record delivered
+    /// twice, and counts what came of it.
+    #[command(after_help = "Example: cargo local -- demo-eventos --data eventos-de-maio --json")]
+    DemoEventos(DemoEventsArgs),
     /// Sends each line of a file as a message to a queue.
     #[command(after_help = "Example: cargo local -- send PedidosQueue pedidos.ndjson")]
     Send {

@@ -12,13 +12,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use queues::{EmbeddedQueues, OutgoingMessage};
 
 use crate::bundle::{Queue, TopicSource};
+use crate::events::kafka::Record;
 use crate::failure::{Failure, OrFailure};
 use crate::http_client::{HttpAnswer, HttpClient};
 use crate::instance::{now_ms, open_queue_file};
 use crate::journal::Journal;
 use crate::project::Project;
 use crate::state::InstanceNote;
-use crate::topic_log::{NewRecord, TopicLog};
+use crate::topic_log::{NewRecord, PARTITIONS, TopicLog};
 
 /// How often idleness is looked for.
 const LOOK: Duration = Duration::from_millis(200);
@@ -172,6 +173,29 @@ impl Client {
             written.or_work(|| format!("topic {topic} could not be written"))?;
         }
         Ok(records.len())
+    }
+
+    /// Gives `visit` every record of a topic, each partition in its order, `page` read at once.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn each_record(
+        &self,
+        topic: &str,
+        page: usize,
+        mut visit: impl FnMut(Record),
+    ) -> Result<(), Failure> {
+        for partition in 0..PARTITIONS {
+            let mut next = 0;
+            loop {
+                let records = self.topics.read(topic, partition, next, page).await;
+                let records = records.or_work(|| format!("topic {topic} could not be read"))?;
+                let Some(last) = records.last() else { break };
+                next = last.offset + 1;
+                records.into_iter().for_each(&mut visit);
+            }
+        }
+        Ok(())
     }
 
     /// What waits for work now.

@@ -50,6 +50,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Demo(args) => demo::run(project, &args).await,
         Command::DemoVendas(args) => demo::run_sales(project, &args).await,
+        Command::DemoEventos(args) => demo::run_events(project, &args).await,
         Command::Send {
             queue,
             file,

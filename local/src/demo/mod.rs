@@ -1,7 +1,8 @@
-//! `demo`: real orders through the running bundle, by its entry points and queues: the topic
-//! `clientes`, HTTP, and the queues of `pedidos` and `viagens`.
+//! Demonstrations: real data through the running bundle, by its entry points: topics, HTTP, queues and
+//! buckets.
 
 mod data;
+mod events;
 mod replay;
 mod report;
 mod sales;
@@ -14,10 +15,12 @@ use crate::commands::running;
 use crate::failure::Failure;
 use crate::instance::{Extent, Instance};
 use crate::processes::Terminal;
+use crate::progress::Progress;
 use crate::project::Project;
 use crate::terminal;
 
 use data::Data;
+pub use events::{DemoEventsArgs, run as run_events};
 pub use sales::{DemoSalesArgs, run as run_sales};
 
 /// What the command line says about the demonstration.
@@ -64,4 +67,13 @@ async fn on_instance<T>(
     };
     instance.stop().await;
     outcome
+}
+
+/// Waits until the bundle has nothing left to do.
+async fn wait(client: &Client, step: &Progress) -> Result<(), Failure> {
+    client
+        .wait_until_idle(|pending| step.left(pending.total()))
+        .await?;
+    step.end();
+    Ok(())
 }

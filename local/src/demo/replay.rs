@@ -9,6 +9,7 @@ use queues::{OutgoingMessage, group_id};
 use serde_json::{Value, json};
 
 use super::data::Data;
+use super::wait;
 use crate::client::Client;
 use crate::failure::{Failure, OrFailure};
 use crate::progress::Progress;
@@ -103,15 +104,6 @@ async fn ask(
         )));
     }
     Ok(answer.json())
-}
-
-/// Waits until the bundle has nothing left to do.
-async fn wait(client: &Client, step: &Progress) -> Result<(), Failure> {
-    client
-        .wait_until_idle(|pending| step.left(pending.total()))
-        .await?;
-    step.end();
-    Ok(())
 }
 
 /// A message of a FIFO queue, in the order of its customer.

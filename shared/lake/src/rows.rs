@@ -3,8 +3,10 @@
 
 mod compact;
 mod encode;
+mod read;
 
 pub use compact::{COMPACTED_ROWS, MOST_ROWS_AT_ONCE, compact};
+pub use read::StoredEvent;
 
 use std::sync::Arc;
 

@@ -112,6 +112,34 @@ async fn events_are_read_back_with_what_the_catalogue_is_told() {
 }
 
 #[tokio::test]
+async fn stored_events_are_given_one_by_one() {
+    let folder = TempDir::new().unwrap();
+    let lake = lake(&folder);
+    let rows: Vec<EventRow> = (1..3).map(row).collect();
+    let written = write_events(&lake, rows, now()).await.unwrap().unwrap();
+    let file = DataFile {
+        id: 1,
+        name: written.name,
+        rows: written.rows,
+        size_bytes: written.size_bytes,
+        days: None,
+        orders: None,
+        loads: None,
+    };
+    let mut found = Vec::new();
+    let visit = lake.each_stored_event(&file, |event| {
+        assert_eq!(event.kind, Some("clique"));
+        let place = event
+            .source
+            .map(|(_, partition, offset)| (partition, offset));
+        found.push((event.user.unwrap().to_owned(), place));
+    });
+    visit.await.unwrap();
+    let expected = [("u2".to_owned(), Some((3, 2))), ("u1".to_owned(), None)];
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
 async fn the_same_batch_in_any_order_takes_the_same_place() {
     let folder = TempDir::new().unwrap();
     let lake = lake(&folder);

@@ -144,6 +144,22 @@ struct KnownRow {
     content_hash: i64,
 }
 
+#[derive(FromQueryResult)]
+struct DuplicatesRow {
+    duplicates: Option<i64>,
+}
+
+/// How many events came that had come before, in the batches that are remembered.
+///
+/// # Errors
+/// When the database fails.
+pub async fn duplicates(store: &Store) -> Result<i64, StoreError> {
+    let sql = "SELECT CAST(SUM(duplicates) AS SIGNED) AS duplicates FROM event_batches";
+    let work = async |tx: &Tx| tx.one::<DuplicatesRow>(sql, values![]).await;
+    let row = store.transact::<_, StoreError, _>(work).await?;
+    Ok(row.and_then(|row| row.duplicates).unwrap_or_default())
+}
+
 /// Tells the events of a batch apart. It holds until another instance commits: [`commit`] notices.
 ///
 /// # Errors

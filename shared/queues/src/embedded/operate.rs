@@ -101,6 +101,23 @@ impl EmbeddedQueues {
             .map_err(file_error)
     }
 
+    /// Makes visible again what was received and neither deleted nor given back, as if those
+    /// deliveries had not been: for the one reader of the queue, after a sudden end. Answers how many.
+    ///
+    /// # Errors
+    /// [`QueueError`] when the queue is not defined or the file fails.
+    pub async fn take_back(&self, queue_url: &str, now_ms: i64) -> Result<u64, QueueError> {
+        let name = require_embedded(queue_url)?;
+        QueueRow::load(&self.connection, name).await?;
+        let update = statement(
+            "UPDATE mensagens SET visivel_em_ms = ?, recebimentos = recebimentos - 1, recibo = NULL
+             WHERE fila = ? AND visivel_em_ms > ? AND recibo IS NOT NULL",
+            [now_ms.into(), name.into(), now_ms.into()],
+        );
+        let updated = self.connection.execute_raw(update).await;
+        Ok(updated.map_err(file_error)?.rows_affected())
+    }
+
     /// Moves every dead letter that is not in flight to the end of the queue it came from.
     ///
     /// As on SQS a moved message is a new one: new id, time and receive count, same body and group.

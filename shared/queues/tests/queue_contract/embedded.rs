@@ -203,3 +203,39 @@ async fn a_file_that_is_no_queue_file_is_refused_with_a_sentence() {
     );
     assert!(!error.is_transient());
 }
+
+#[tokio::test]
+async fn deliveries_that_were_cut_off_do_not_count_towards_the_dead_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let queues = open(&folder).await;
+    let queue = QueueDefinition {
+        redrive: Some(Redrive {
+            dead_letter_queue: "Mortas".to_owned(),
+            maximum_receives: 2,
+        }),
+        ..QueueDefinition::new("Vivas")
+    };
+    let dead = QueueDefinition::new("Mortas");
+    queues.define(&[queue, dead]).await.unwrap();
+    let url = embedded_queue_url("Vivas");
+    for sent in queues
+        .send(&url, &[OutgoingMessage::new("a")], NOW_MS)
+        .await
+    {
+        sent.unwrap();
+    }
+    for _ in 0..5 {
+        assert_eq!(queues.receive(&url, 1, NOW_MS).await.unwrap().len(), 1);
+        assert_eq!(queues.take_back(&url, NOW_MS).await.unwrap(), 1);
+        assert_eq!(queues.take_back(&url, NOW_MS).await.unwrap(), 0);
+    }
+    // Those that ran out of time do.
+    let minute_ms = 60_000;
+    for turn in 0..3 {
+        let received = queues.receive(&url, 1, NOW_MS + turn * minute_ms).await;
+        assert_eq!(received.unwrap().len(), usize::from(turn < 2));
+    }
+    let dead = embedded_queue_url("Mortas");
+    let letters = queues.counts(&dead, NOW_MS + 3 * minute_ms).await;
+    assert_eq!(letters.unwrap().visible, 1);
+}
