@@ -239,7 +239,7 @@ pub struct FolderSource {
 pub struct TopicSource {
     /// The mapping, by its name in the template: failed batches lie under it.
     pub mapping: String,
-    /// The key of its offsets: function and topic.
+    /// The key of its offsets and the end of its group's name: function and topic.
     pub reader: String,
     /// Logical id of the function.
     pub function: String,

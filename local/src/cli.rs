@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::demo::{DemoArgs, DemoEventsArgs, DemoSalesArgs};
+use crate::simulate::SimulateArgs;
 
 /// Feira on one machine: builds the functions and runs them as template.yaml wires them, with
 /// embedded queues, database, files and Kafka. No AWS account, no Docker.
@@ -22,10 +23,13 @@ use crate::demo::{DemoArgs, DemoEventsArgs, DemoSalesArgs};
   cargo local -- demo                            a whole referral campaign, from link to voucher
   cargo local -- demo-vendas                     a file of sales into the lake, and its totals
   cargo local -- demo-eventos                    clicks, carts and purchases, each told twice
+  cargo local -- simulate --events 5000 --rate 100
+                                                 a shop for GET /metricas/tempo-real
 
 State lies in .feira: stop and start as you like, nothing is lost; delete the folder to begin anew.
 Settings come from .env beside the template: DATABASE_URL_LOCAL=mysql://… runs on MySQL or MariaDB,
 TELESALES_DATABASE_URL_LOCAL=mysql://… the same for database 2, which telesales reads.
+With KAFKA_BROKERS=host:port in the environment, topics are those of that Kafka.
 Exit codes: 0 done, 1 the work failed, 2 something must be mended first."
 )]
 pub struct Cli {
@@ -119,6 +123,12 @@ pub enum Command {
     /// twice, and counts what came of it.
     #[command(after_help = "Example: cargo local -- demo-eventos --data eventos-de-maio --json")]
     DemoEventos(DemoEventsArgs),
+    /// Writes to the topics what happens in a made-up shop, or plays a file of events.
+    #[command(after_help = "Examples:
+  cargo local -- simulate --events 5000 --rate 100 --seed 7
+  cargo local -- simulate --events 5000 --kafka 127.0.0.1:9092
+  cargo local -- simulate --replay eventos_clientes.ndjson --speed 3600 --shift-to-now")]
+    Simulate(SimulateArgs),
     /// Sends each line of a file as a message to a queue.
     #[command(after_help = "Example: cargo local -- send PedidosQueue pedidos.ndjson")]
     Send {
@@ -130,8 +140,8 @@ pub enum Command {
         #[arg(long, default_value = "id_cliente", value_name = "FIELD")]
         group_by: String,
     },
-    /// Writes each line of a file as a record to a topic of the embedded Kafka log, and waits until
-    /// a running instance has read them.
+    /// Writes each line of a file as a record to a topic, of the embedded log or of KAFKA_BROKERS,
+    /// and waits until a running instance has read them.
     #[command(
         after_help = "Example: cargo local -- produce clientes --key id_cliente clientes.ndjson"
     )]

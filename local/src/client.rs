@@ -12,14 +12,16 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use queues::{EmbeddedQueues, OutgoingMessage};
 
 use crate::bundle::{Queue, TopicSource};
-use crate::events::kafka::Record;
+use crate::events::kafka::{BOOTSTRAP_SERVERS, Record};
 use crate::failure::{Failure, OrFailure};
 use crate::http_client::{HttpAnswer, HttpClient};
 use crate::instance::{now_ms, open_queue_file};
 use crate::journal::Journal;
 use crate::project::Project;
 use crate::state::InstanceNote;
-use crate::topic_log::{NewRecord, PARTITIONS, TopicLog};
+use crate::topics::cluster::ClusterTopics;
+use crate::topics::embedded::EmbeddedTopics;
+use crate::topics::{NewRecord, Topics};
 
 /// How often idleness is looked for.
 const LOOK: Duration = Duration::from_millis(200);
@@ -31,7 +33,7 @@ pub struct Client {
     note: InstanceNote,
     http: HttpClient,
     queues: EmbeddedQueues,
-    topics: TopicLog,
+    topics: Topics,
     journal: Journal,
 }
 
@@ -72,9 +74,7 @@ impl Client {
     pub async fn new(project: Arc<Project>, note: InstanceNote) -> Result<Self, Failure> {
         let queues = open_queue_file(&project).await?;
         let state_dir = project.state.path();
-        let topics = TopicLog::open(state_dir)
-            .await
-            .or_mend(|| "kafka.sqlite".to_owned())?;
+        let topics = topics(&project, &note).await?;
         let journal = Journal::open(state_dir)
             .await
             .or_mend(|| "local.sqlite".to_owned())?;
@@ -96,6 +96,17 @@ impl Client {
     /// `http://127.0.0.1:8080`, without a final slash.
     pub fn base_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.note.http_port)
+    }
+
+    /// The topics, to write to them.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The brokers that the events of topics name.
+    pub fn brokers(&self) -> &str {
+        let kafka = self.project.kafka.as_ref();
+        kafka.map_or(BOOTSTRAP_SERVERS, |connection| connection.brokers())
     }
 
     /// A bearer token that the bundle's authorizer accepts for an hour.
@@ -154,10 +165,10 @@ impl Client {
         Ok(messages.len())
     }
 
-    /// Writes records to a topic of the embedded log.
+    /// Writes records to a topic.
     ///
     /// # Errors
-    /// When no function reads the topic, or the log cannot be written.
+    /// When no function reads the topic, or a record was not taken.
     pub async fn produce(&self, topic: &str, records: &[NewRecord]) -> Result<usize, Failure> {
         let sources = &self.project.bundle.topic_sources;
         if !sources.iter().any(|source| source.topic == topic) {
@@ -185,11 +196,12 @@ impl Client {
         page: usize,
         mut visit: impl FnMut(Record),
     ) -> Result<(), Failure> {
-        for partition in 0..PARTITIONS {
-            let mut next = 0;
-            loop {
+        let cannot = || format!("topic {topic} could not be read");
+        for (partition, first, end) in self.topics.extents(topic).await.or_work(cannot)? {
+            let mut next = first;
+            while next < end {
                 let records = self.topics.read(topic, partition, next, page).await;
-                let records = records.or_work(|| format!("topic {topic} could not be read"))?;
+                let records = records.or_work(cannot)?;
                 let Some(last) = records.last() else { break };
                 next = last.offset + 1;
                 records.into_iter().for_each(&mut visit);
@@ -221,7 +233,7 @@ impl Client {
     }
 
     async fn lag(&self, source: &TopicSource) -> Result<u64, Failure> {
-        let lag = self.topics.lag(&source.reader, &source.topic).await;
+        let lag = self.topics.lag(source).await;
         lag.or_work(|| format!("topic {}", source.topic))
     }
 
@@ -347,5 +359,30 @@ impl Client {
                 known.join(", ")
             ))
         })
+    }
+}
+
+/// The topics that the running instance reads, or that the next one will.
+async fn topics(project: &Project, note: &InstanceNote) -> Result<Topics, Failure> {
+    let ours = project.kafka.as_ref().map(|kafka| kafka.brokers());
+    if note.pid != 0 && note.kafka_brokers.as_deref() != ours {
+        return Err(Failure::mend(match &note.kafka_brokers {
+            Some(brokers) => format!(
+                "the running instance reads Kafka at {brokers}: set KAFKA_BROKERS={brokers} here too"
+            ),
+            None => "the running instance reads the embedded log: unset KAFKA_BROKERS here, or \
+                     start it with that"
+                .to_owned(),
+        }));
+    }
+    match &project.kafka {
+        Some(connection) => {
+            let topics = ClusterTopics::new(connection).or_mend(|| "KAFKA_BROKERS".to_owned())?;
+            Ok(Topics::Cluster(topics))
+        }
+        None => {
+            let log = EmbeddedTopics::open(project.state.path()).await;
+            Ok(Topics::Embedded(log.or_mend(|| "kafka.sqlite".to_owned())?))
+        }
     }
 }

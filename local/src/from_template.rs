@@ -12,30 +12,44 @@ use crate::bundle::{
     Route, Schedule, TopicSource,
 };
 use crate::failure::{Failure, OrFailure};
+use crate::topics::cluster::Connection;
 
 /// Processes of a function that reserves no concurrency.
 const DEFAULT_PROCESSES: usize = 4;
 /// The one authorizer of the API.
 const AUTHORIZER: &str = "default";
 
+/// What this machine has that the template asks for.
+pub struct Surroundings<'a> {
+    /// The keys of its own tokens.
+    pub jwks: &'a str,
+    /// The Kafka that is read, unless it is the embedded log.
+    pub kafka: Option<&'a Connection>,
+}
+
 /// Reads the template with what this machine sets: `Stage=dev`, the keys of its own tokens, that
-/// there is a database 2, and what the command line says.
+/// there is a database 2, where Kafka is, and what the command line says.
 ///
 /// # Errors
 /// A sentence that names the place in the template and what to mend.
 pub fn read_template(
     path: &Path,
-    jwks: &str,
+    surroundings: &Surroundings<'_>,
     parameters: &BTreeMap<String, String>,
 ) -> Result<Template, Failure> {
     let broken = || format!("{} must be mended", path.display());
     let declared = Template::read_with(path, parameters).or_mend(broken)?;
     let mut values = BTreeMap::new();
-    for (name, value) in [
+    let mut ours = vec![
         ("Stage", "dev"),
-        ("TokenJwks", jwks),
+        ("TokenJwks", surroundings.jwks),
         ("TelesalesSecretArn", "local"),
-    ] {
+    ];
+    if let Some(kafka) = surroundings.kafka {
+        ours.push(("Kafka", "self-managed"));
+        ours.push(("KafkaBootstrapServers", kafka.brokers()));
+    }
+    for (name, value) in ours {
         if declared
             .parameters
             .iter()
@@ -52,8 +66,16 @@ pub fn read_template(
 ///
 /// # Errors
 /// A sentence that names the place in the template and what to mend.
-pub fn bundle(template: &Template, binaries: &Path) -> Result<Bundle, Failure> {
-    let reader = Reader { template, binaries };
+pub fn bundle(
+    template: &Template,
+    surroundings: &Surroundings<'_>,
+    binaries: &Path,
+) -> Result<Bundle, Failure> {
+    let reader = Reader {
+        template,
+        kafka: surroundings.kafka,
+        binaries,
+    };
     let mut bundle = Bundle {
         functions: reader.functions()?,
         authorizers: reader.authorizers()?,
@@ -119,6 +141,7 @@ pub fn bundle(template: &Template, binaries: &Path) -> Result<Bundle, Failure> {
 
 struct Reader<'a> {
     template: &'a Template,
+    kafka: Option<&'a Connection>,
     binaries: &'a Path,
 }
 
@@ -162,7 +185,8 @@ impl Reader<'_> {
         Ok(functions)
     }
 
-    /// The template's own values, but queues have the addresses of the embedded ones.
+    /// The template's own values, but queues have the addresses of the embedded ones, and who writes
+    /// to Kafka gets this machine's settings of it.
     fn environment(
         &self,
         function: &sam_template::Function,
@@ -177,7 +201,15 @@ impl Reader<'_> {
             }
         };
         let resolver = Resolver::new(self.template.facts(), &attributes);
-        self.template.environment_with(function, &resolver)
+        let mut environment = self.template.environment_with(function, &resolver)?;
+        let writes_to_kafka = environment.get("KAFKA_BROKERS");
+        let writes_to_kafka = writes_to_kafka.is_some_and(|brokers| !brokers.is_empty());
+        for (name, value) in self.kafka.iter().flat_map(|kafka| kafka.settings()) {
+            if writes_to_kafka {
+                environment.insert((*name).to_owned(), value.clone());
+            }
+        }
+        Ok(environment)
     }
 
     fn authorizers(&self) -> Result<BTreeMap<String, Authorizer>, Failure> {
@@ -299,8 +331,7 @@ impl Reader<'_> {
         Ok(schedules)
     }
 
-    /// One mapping per function and topic, whatever its condition: the embedded log is always
-    /// there. A self-managed cluster's mapping comes before MSK's.
+    /// One mapping per function and topic, whatever its condition: a log is always there. A self-managed cluster's mapping comes before MSK's.
     fn topic_sources(&self) -> Vec<TopicSource> {
         let mut written: Vec<&TopicMapping> = self.template.topic_mappings.iter().collect();
         written.sort_by_key(|mapping| mapping.kind == KafkaKind::Msk);

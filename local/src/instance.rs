@@ -22,8 +22,8 @@ use crate::processes::{Processes, Surroundings, Terminal, new_request_id};
 use crate::project::Project;
 use crate::queue_poller::{QueuePoller, take_back};
 use crate::state::{InstanceLock, InstanceNote};
-use crate::topic_log::{PARTITIONS, TopicLog};
-use crate::topic_poller::TopicPoller;
+use crate::topics::embedded::EmbeddedTopics;
+use crate::topics::{Group, read_embedded};
 use crate::{folder_trigger, gateway, invoke_api, runtime_api, schedules};
 
 /// Running work gets so long to finish when the instance stops.
@@ -82,6 +82,10 @@ impl Instance {
             http_port: http.as_ref().map_or(0, |(_, port)| *port),
             internal_port: internal.1,
             run_key: format!("LOCAL{}", new_request_id().replace('-', "").to_uppercase()),
+            kafka_brokers: project
+                .kafka
+                .as_ref()
+                .map(|kafka| kafka.brokers().to_owned()),
         };
         let surroundings = Surroundings {
             state_dir: state_dir.clone(),
@@ -198,20 +202,24 @@ impl Instance {
             let watching = folder_trigger::run(bucket.clone(), sources, folder, invoker, stopping);
             self.triggers.spawn(watching);
         }
-        let log = TopicLog::open(&state_dir)
-            .await
-            .or_mend(|| cannot_use("kafka.sqlite"))?;
-        for source in &bundle.topic_sources {
-            for partition in 0..PARTITIONS {
-                let poller = TopicPoller {
-                    source: source.clone(),
-                    partition,
-                    log: log.clone(),
-                    invoker: Arc::clone(&self.invoker),
-                    stopping: self.stopping.subscribe(),
-                };
-                self.triggers.spawn(poller.run());
+        self.read_topics().await
+    }
+
+    async fn read_topics(&mut self) -> Result<(), Failure> {
+        let sources = &self.project.bundle.topic_sources;
+        let Some(connection) = &self.project.kafka else {
+            let log = EmbeddedTopics::open(self.project.state.path()).await;
+            let log = log.or_mend(|| cannot_use("kafka.sqlite"))?;
+            let stopping = self.stopping.subscribe();
+            for source in sources {
+                read_embedded(&log, source, &self.invoker, &stopping, &mut self.triggers);
             }
+            return Ok(());
+        };
+        for source in sources {
+            let group = Group::join(connection, source, &self.invoker);
+            let group = group.or_mend(|| "KAFKA_BROKERS".to_owned())?;
+            self.triggers.spawn(group.run(self.stopping.subscribe()));
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 //! It reads template.yaml, and nothing else, for what runs, and hands each function binary the very
 //! JSON that AWS would hand it, over the Lambda Runtime API.
 //!
-//! Architecture invariant: outside `demo` nothing here knows a function, a route, a queue or a job
-//! by name; a new function is a crate and a template resource.
+//! Architecture invariant: outside `demo` and `simulate` nothing here knows a function, a route, a
+//! queue, a topic or a job by name; a new function is a crate and a template resource.
 
 pub mod bundle;
 pub mod cli;
@@ -30,10 +30,10 @@ mod queue_poller;
 mod runtime_api;
 mod schedules;
 pub mod settings;
+pub mod simulate;
 pub mod sqlite;
 pub mod state;
 pub mod table;
 pub mod terminal;
 pub mod token;
-pub mod topic_log;
-mod topic_poller;
+pub mod topics;

@@ -45,7 +45,12 @@ impl Progress {
 
     /// One more is done.
     pub fn one_done(&self) {
-        self.bar.inc(1);
+        self.advance(1);
+    }
+
+    /// So many more are done.
+    pub fn advance(&self, done: usize) {
+        self.bar.inc(done as u64);
         self.tell(false);
     }
 

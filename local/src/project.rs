@@ -12,9 +12,11 @@ use sql_store::{Store, StoreError};
 
 use crate::bundle::Bundle;
 use crate::failure::{Failure, OrFailure};
+use crate::from_template::Surroundings;
 use crate::settings::Settings;
 use crate::state::StateDir;
 use crate::token::Claims;
+use crate::topics::cluster::Connection;
 use crate::{compile, from_template, settings};
 
 /// What the command line says about the project.
@@ -45,6 +47,8 @@ pub struct Project {
     pub state: StateDir,
     /// The settings.
     pub settings: Settings,
+    /// The Kafka whose topics are read; without one there is the embedded log.
+    pub kafka: Option<Connection>,
     binaries: PathBuf,
     no_build: bool,
 }
@@ -86,9 +90,23 @@ impl Project {
                 .or_mend(|| format!("the folder of the binaries, {}", folder.display()))?,
             None => compile::own_folder()?,
         };
+        let terminal = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let of_file = |name: &str| {
+            settings
+                .kafka
+                .get(name)
+                .map(|text| text.expose().to_owned())
+        };
+        let setting = |name: &str| terminal(name).or_else(|| of_file(name));
+        let kafka = Connection::of(setting, state.path())?;
         let jwks = settings.token_key.jwks().to_string();
-        let written = from_template::read_template(&template, &jwks, &options.parameters)?;
-        let bundle = Arc::new(from_template::bundle(&written, &binaries)?);
+        let surroundings = Surroundings {
+            jwks: &jwks,
+            kafka: kafka.as_ref(),
+        };
+        let parameters = &options.parameters;
+        let written = from_template::read_template(&template, &surroundings, parameters)?;
+        let bundle = Arc::new(from_template::bundle(&written, &surroundings, &binaries)?);
         let no_build = options.no_build;
         Ok(Self {
             template,
@@ -96,9 +114,23 @@ impl Project {
             bundle,
             state,
             settings,
+            kafka,
             binaries,
             no_build,
         })
+    }
+
+    /// Another Kafka, spoken to as the settings say.
+    ///
+    /// # Errors
+    /// Names the setting that is missing or wrong.
+    pub fn kafka_at(&self, brokers: &str) -> Result<Connection, Failure> {
+        let setting = |name: &str| match name {
+            "KAFKA_BROKERS" => Some(brokers.to_owned()),
+            other => kafka_setting(&self.settings, other),
+        };
+        let connection = Connection::of(setting, self.state.path())?;
+        connection.ok_or_else(|| Failure::mend("the brokers are missing: write host:port"))
     }
 
     /// Builds the binaries, unless told not to, and makes sure that each function has one.
@@ -203,6 +235,12 @@ impl Project {
             valid_s,
         })
     }
+}
+
+/// A setting of Kafka: the terminal's, else the file's.
+fn kafka_setting(settings: &Settings, name: &str) -> Option<String> {
+    let terminal = std::env::var(name).ok().filter(|value| !value.is_empty());
+    terminal.or_else(|| Some(settings.kafka.get(name)?.expose().to_owned()))
 }
 
 /// What a code of MySQL asks for.

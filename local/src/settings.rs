@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use secrets::{DatabaseName, DatabaseUrl, Need, ProcessEnvironment, Secrets, Source, keys};
+use secrets::{DatabaseName, DatabaseUrl, Need, ProcessEnvironment, Secret, Secrets, Source, keys};
 
 use crate::failure::{Failure, OrFailure};
 use crate::state::{StateDir, write_private};
@@ -35,6 +35,8 @@ pub struct Settings {
     pub databases: BTreeMap<DatabaseName, DatabaseUrl>,
     /// The terminal's DATABASE_URL_LOCAL and TELESALES_DATABASE_URL_LOCAL, which win over the file.
     pub database_overrides: DatabaseOverrides,
+    /// Kafka's user and password, where the file has them.
+    pub kafka: BTreeMap<&'static str, Secret>,
     /// Signs local tokens.
     pub token_key: SigningKey,
 }
@@ -86,6 +88,8 @@ pub async fn load(
         Need::Required(keys::DEAD_LETTER_KEY),
         Need::Required(keys::TELESALES_PSEUDONYM_KEY),
         Need::Required(keys::TELESALES_DEAD_LETTER_KEY),
+        Need::Optional(keys::KAFKA_USER),
+        Need::Optional(keys::KAFKA_PASSWORD),
     ];
     let secrets = secrets_of(&file, &to_mend, state, &database_overrides, &needs).await?;
     let mut databases = BTreeMap::new();
@@ -93,11 +97,14 @@ pub async fn load(
         let url = secrets.database(name).or_mend(|| "settings".to_owned())?;
         databases.insert(name, url.clone());
     }
+    let kafka = [keys::KAFKA_USER, keys::KAFKA_PASSWORD].into_iter();
+    let kafka = kafka.filter_map(|key| Some((key.name, secrets.optional_text(key)?.clone())));
     let token_key = token_key(&text)?;
     Ok(Settings {
         file,
         databases,
         database_overrides,
+        kafka: kafka.collect(),
         token_key,
     })
 }

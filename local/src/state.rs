@@ -21,6 +21,9 @@ pub struct InstanceNote {
     pub internal_port: u16,
     /// The access key that the Invoke API asks for.
     pub run_key: String,
+    /// The Kafka whose topics it reads; none reads the embedded log.
+    #[serde(default)]
+    pub kafka_brokers: Option<String>,
 }
 
 /// The state folder.
@@ -171,6 +174,7 @@ mod tests {
             http_port: 8080,
             internal_port: 9,
             run_key: "k".to_owned(),
+            kafka_brokers: None,
         };
         state.announce(&note).expect("writes");
         let refused = state.lock_or_refuse().expect_err("is refused");

@@ -23,6 +23,10 @@ pub fn started(instance: &Instance) -> String {
         let name = project.database_name(database);
         text.push_str(&format!("{label:10} {name}\n"));
     }
+    if let Some(kafka) = &project.kafka {
+        let brokers = kafka.brokers();
+        text.push_str(&format!("{:10} {brokers}\n", "Kafka"));
+    }
     let state = project.state.path().display();
     text.push_str(&format!("State      {state} (logs in logs/)\n"));
     let scope = project.bundle.routes.iter().flat_map(|route| &route.scopes);

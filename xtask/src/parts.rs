@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::container::Container;
 use crate::failure::{Failure, Outcome};
 use crate::process::{Running, output_of};
-use crate::tools::{LAKE_ENGINES, SCHEMATHESIS, apt_install};
+use crate::tools::{KAFKA_PYTHON, LAKE_ENGINES, SCHEMATHESIS, apt_install};
 use crate::{kafka, mariadb, ministack, postgres};
 
 /// A server that ends with the run, and then the folder of its data where that is elsewhere.
@@ -65,6 +65,18 @@ async fn schemathesis() -> Outcome<Part> {
     })
 }
 
+/// A library and no server: its "address" is the Python that has it.
+async fn kafka_python() -> Outcome<Part> {
+    let bin = KAFKA_PYTHON.ready().await?;
+    let versions = KAFKA_PYTHON.packages.iter().map(|(_, version)| *version);
+    Ok(Part::Took {
+        version: versions.collect(),
+        url: bin.join("python").display().to_string(),
+        more: Vec::new(),
+        _server: None,
+    })
+}
+
 /// Programs and no server: their "address" is the Python that has them. Spark needs Java.
 async fn lake_engines() -> Outcome<Part> {
     if output_of("java", &["-version"]).await.is_none() {
@@ -93,16 +105,18 @@ pub(crate) enum Kind {
     Schemathesis,
     PostgreSql,
     LakeEngines,
+    KafkaPython,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::MariaDb,
         Self::Kafka,
         Self::Ministack,
         Self::Schemathesis,
         Self::PostgreSql,
         Self::LakeEngines,
+        Self::KafkaPython,
     ];
 
     /// As testkit writes it into the parts file.
@@ -114,6 +128,7 @@ impl Kind {
             Self::Schemathesis => "schemathesis",
             Self::PostgreSql => "PostgreSQL",
             Self::LakeEngines => "DuckDB and Spark",
+            Self::KafkaPython => "kafka-python",
         }
     }
 
@@ -125,6 +140,7 @@ impl Kind {
             Self::Schemathesis => "FEIRA_SCHEMATHESIS",
             Self::PostgreSql => "FEIRA_POSTGRES_URL",
             Self::LakeEngines => "FEIRA_LAKE_PYTHON",
+            Self::KafkaPython => "FEIRA_KAFKA_PYTHON",
         }
     }
 
@@ -158,6 +174,7 @@ impl Kind {
             Self::Schemathesis => schemathesis().await,
             Self::PostgreSql => postgres::start(folder).await,
             Self::LakeEngines => lake_engines().await,
+            Self::KafkaPython => kafka_python().await,
         }
     }
 }

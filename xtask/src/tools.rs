@@ -33,6 +33,12 @@ pub(crate) const SCHEMATHESIS: PythonTools = PythonTools {
     packages: &[("schemathesis", "4.32.5")],
 };
 
+/// The producer that a shop's own programs use.
+pub(crate) const KAFKA_PYTHON: PythonTools = PythonTools {
+    folder: "kafka-python",
+    packages: &[("kafka-python", "3.0.12")],
+};
+
 /// Engines of other makers, that read the lake, and a parser of Redshift's dialect.
 pub(crate) const LAKE_ENGINES: PythonTools = PythonTools {
     folder: "lake",

@@ -11,7 +11,7 @@ use super::{read, without_functions};
 use crate::failure::{Failure, OrFailure};
 use crate::project::Project;
 use crate::terminal::{answer, note};
-use crate::topic_log::NewRecord;
+use crate::topics::NewRecord;
 
 /// How long `produce` waits for the readers of a running instance.
 const READ_PATIENCE: Duration = Duration::from_secs(30);

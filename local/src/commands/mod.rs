@@ -15,6 +15,7 @@ use crate::failure::{Failure, OrFailure};
 use crate::instance::{Extent, Instance, open_queues};
 use crate::processes::Terminal;
 use crate::project::{Options, Project};
+use crate::simulate;
 use crate::state::InstanceNote;
 use crate::table;
 use crate::terminal::{answer, note};
@@ -51,6 +52,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(project, &args).await,
         Command::DemoVendas(args) => demo::run_sales(project, &args).await,
         Command::DemoEventos(args) => demo::run_events(project, &args).await,
+        Command::Simulate(args) => simulate::run(project, &args).await,
         Command::Send {
             queue,
             file,
@@ -182,7 +184,10 @@ pub fn running(project: &Project) -> Result<Option<InstanceNote>, Failure> {
 
 /// A client for commands that only write to queues and topics, and whether an instance runs that
 /// reads them; none is needed.
-async fn without_functions(project: Arc<Project>) -> Result<(Client, bool), Failure> {
+///
+/// # Errors
+/// A sentence that says what to mend.
+pub async fn without_functions(project: Arc<Project>) -> Result<(Client, bool), Failure> {
     let is_running = running(&project)?;
     if is_running.is_none() {
         open_queues(&project).await?;
@@ -194,6 +199,7 @@ async fn without_functions(project: Arc<Project>) -> Result<(Client, bool), Fail
         http_port: 0,
         internal_port: 0,
         run_key: String::new(),
+        kafka_brokers: None,
     };
     let client = Client::new(project, is_running.unwrap_or(nobody)).await?;
     Ok((client, is_read))

@@ -22,7 +22,7 @@ use crate::failure::{Failure, OrFailure};
 use crate::progress::Progress;
 use crate::project::Project;
 use crate::terminal;
-use crate::topic_log::NewRecord;
+use crate::topics::NewRecord;
 
 /// A made-up sample for those who bring no data.
 const SAMPLE: &str = include_str!("sample/eventos_clientes.ndjson");
@@ -181,7 +181,7 @@ fn record_of(event: &Event) -> NewRecord {
 fn mark_of(record: &Record) -> Option<String> {
     let mut headers = record.headers.iter();
     let (_, mark) = headers.find(|(name, _)| name == LINE_HEADER)?;
-    String::from_utf8(mark.clone()).ok()
+    String::from_utf8(mark.clone()?).ok()
 }
 
 /// The records of the topic that are lines of this file.
@@ -216,7 +216,7 @@ async fn deliver_again(
         .values()
         .flat_map(|records| records.chunks(source.batch_size))
     {
-        let event = kafka::event(batch, source.cluster_arn.as_deref());
+        let event = kafka::event(batch, client.brokers(), source.cluster_arn.as_deref());
         let payload = event.to_string().into_bytes();
         let answer = client.invoke(&source.function, payload).await?;
         let is_handled = read_answer(&answer.payload, batch) == BatchAnswer::Handled;

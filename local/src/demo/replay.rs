@@ -13,7 +13,7 @@ use super::wait;
 use crate::client::Client;
 use crate::failure::{Failure, OrFailure};
 use crate::progress::Progress;
-use crate::topic_log::NewRecord;
+use crate::topics::NewRecord;
 
 const TOPIC: &str = "clientes";
 const PURCHASES_QUEUE: &str = "PedidosQueue";

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
-/// The one bootstrap server that local events name.
+/// The bootstrap server that events of the embedded log name.
 pub const BOOTSTRAP_SERVERS: &str = "localhost:9092";
 
 /// One record of a topic.
@@ -23,16 +23,36 @@ pub struct Record {
     pub offset: i64,
     /// Milliseconds since 1970.
     pub timestamp_ms: i64,
+    /// Whose clock that was.
+    pub timestamp_type: TimestampType,
     /// The key; null is allowed.
     pub key: Option<Vec<u8>>,
     /// The value; without one the record is a tombstone.
     pub value: Option<Vec<u8>>,
-    /// Name and value, in order.
-    pub headers: Vec<(String, Vec<u8>)>,
+    /// Name and value, in order; a value may be null.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Whose clock a record's timestamp is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampType {
+    /// The producer's.
+    Create,
+    /// The broker's.
+    LogAppend,
+}
+
+impl TimestampType {
+    const fn wire_name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE_TIME",
+            Self::LogAppend => "LOG_APPEND_TIME",
+        }
+    }
 }
 
 /// The event for a batch; `cluster_arn` makes it one of MSK.
-pub fn event(records: &[Record], cluster_arn: Option<&str>) -> Value {
+pub fn event(records: &[Record], bootstrap_servers: &str, cluster_arn: Option<&str>) -> Value {
     let mut by_partition: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for record in records {
         let place = format!("{}-{}", record.topic, record.partition);
@@ -51,7 +71,7 @@ pub fn event(records: &[Record], cluster_arn: Option<&str>) -> Value {
             event.insert("eventSource".to_owned(), json!("SelfManagedKafka"));
         }
     }
-    event.insert("bootstrapServers".to_owned(), json!(BOOTSTRAP_SERVERS));
+    event.insert("bootstrapServers".to_owned(), json!(bootstrap_servers));
     event.insert("records".to_owned(), json!(by_partition));
     Value::Object(event)
 }
@@ -62,7 +82,10 @@ fn record_json(record: &Record) -> Value {
     json.insert("partition".to_owned(), json!(record.partition));
     json.insert("offset".to_owned(), json!(record.offset));
     json.insert("timestamp".to_owned(), json!(record.timestamp_ms));
-    json.insert("timestampType".to_owned(), json!("CREATE_TIME"));
+    json.insert(
+        "timestampType".to_owned(),
+        json!(record.timestamp_type.wire_name()),
+    );
     if let Some(key) = &record.key {
         json.insert("key".to_owned(), json!(BASE64.encode(key)));
     }
@@ -73,12 +96,26 @@ fn record_json(record: &Record) -> Value {
         .headers
         .iter()
         .map(|(name, value)| {
-            let bytes: Vec<i8> = value.iter().map(|byte| byte.cast_signed()).collect();
+            let bytes = value.as_ref().map(|value| {
+                let bytes = value.iter().map(|byte| byte.cast_signed());
+                bytes.collect::<Vec<i8>>()
+            });
             json!({ name.as_str(): bytes })
         })
         .collect();
     json.insert("headers".to_owned(), Value::Array(headers));
     Value::Object(json)
+}
+
+/// About how many bytes a record takes in the event, and rather more: base64 makes four of three, a
+/// header's byte up to five.
+pub fn event_bytes(record: &Record) -> usize {
+    const NAMES_AND_NUMBERS: usize = 280;
+    let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    let headers = record.headers.iter();
+    let headers = headers.map(|(name, value)| name.len() + 8 + length(value) * 5);
+    let content = (length(&record.key) + length(&record.value)).div_ceil(3) * 4;
+    NAMES_AND_NUMBERS + record.topic.len() + content + headers.sum::<usize>()
 }
 
 /// What becomes of a batch of one partition after the function answered.
@@ -139,9 +176,10 @@ mod tests {
             partition: 0,
             offset,
             timestamp_ms: 1_545_084_650_987,
+            timestamp_type: TimestampType::Create,
             key: Some(b"abc".to_vec()),
             value: Some(b"{}".to_vec()),
-            headers: vec![("origem".to_owned(), "ë".as_bytes().to_vec())],
+            headers: vec![("origem".to_owned(), Some("ë".as_bytes().to_vec()))],
         }
     }
 
@@ -149,10 +187,12 @@ mod tests {
     fn a_self_managed_event_has_no_arn_and_signed_header_bytes() {
         let tombstone = Record {
             value: None,
+            timestamp_type: TimestampType::LogAppend,
+            headers: vec![("vazio".to_owned(), None)],
             ..record(16)
         };
         assert_eq!(
-            event(&[record(15), tombstone], None),
+            event(&[record(15), tombstone], BOOTSTRAP_SERVERS, None),
             json!({
                 "eventSource": "SelfManagedKafka",
                 "bootstrapServers": "localhost:9092",
@@ -161,15 +201,29 @@ mod tests {
                      "timestamp": 1_545_084_650_987_i64, "timestampType": "CREATE_TIME",
                      "key": "YWJj", "value": "e30=", "headers": [{"origem": [-61, -85]}]},
                     {"topic": "clientes", "partition": 0, "offset": 16,
-                     "timestamp": 1_545_084_650_987_i64, "timestampType": "CREATE_TIME",
-                     "key": "YWJj", "headers": [{"origem": [-61, -85]}]}
+                     "timestamp": 1_545_084_650_987_i64, "timestampType": "LOG_APPEND_TIME",
+                     "key": "YWJj", "headers": [{"vazio": null}]}
                 ]}
             })
         );
         assert_eq!(
-            event(&[record(1)], Some("arn:x"))["eventSource"],
+            event(&[record(1)], BOOTSTRAP_SERVERS, Some("arn:x"))["eventSource"],
             "aws:kafka"
         );
+    }
+
+    #[test]
+    fn no_event_is_larger_than_what_is_said_of_its_records() {
+        let full = Record {
+            value: Some(vec![255; 10_000]),
+            headers: vec![("h".to_owned(), Some(vec![128; 1_000]))],
+            ..record(i64::MAX)
+        };
+        for one in [record(1), full] {
+            let told = event_bytes(&one);
+            let is = event(&[one], BOOTSTRAP_SERVERS, None).to_string().len();
+            assert!((is..is * 3).contains(&told), "{told} for {is}");
+        }
     }
 
     #[test]

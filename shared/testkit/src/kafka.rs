@@ -15,6 +15,8 @@ use crate::services::unique;
 const BROKERS: &str = "FEIRA_KAFKA_BROKERS";
 /// The folder of Kafka's jars; `cargo xtask` has downloaded them.
 const JARS: &str = "FEIRA_KAFKA_JARS";
+/// A Python with kafka-python, for the docs' example.
+const PYTHON: &str = "FEIRA_KAFKA_PYTHON";
 const SERVER_PROPERTIES: &str = include_str!("kafka/server.properties");
 const CLUSTER_ID: &str = "RmVpcmFUZXN0Q2x1c3Rlcg";
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -57,6 +59,22 @@ pub fn kafka() -> Option<Kafka> {
     assert!(answers, "no broker of {BROKERS} takes connections");
     parts::took_part("Kafka");
     Some(Kafka { brokers })
+}
+
+/// A Python that has kafka-python, or `None` (and a line in the parts file) where `FEIRA_KAFKA_PYTHON`
+/// names none.
+///
+/// # Panics
+/// Where the variable names what is no file.
+#[must_use]
+pub fn kafka_python() -> Option<PathBuf> {
+    let Some(program) = env::var_os(PYTHON).map(PathBuf::from) else {
+        parts::missing("kafka-python");
+        return None;
+    };
+    assert!(program.is_file(), "{PYTHON} names no program");
+    parts::took_part("kafka-python");
+    Some(program)
 }
 
 /// A broker of a test's own, on the same port each time it is started; gone with the value.

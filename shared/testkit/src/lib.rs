@@ -27,6 +27,6 @@ pub use databases::{TestDatabase, databases};
 pub use deployment::{Packaged, Stack};
 pub use events::{event, event_cases, event_text};
 pub use http_call::HttpCall;
-pub use kafka::{Kafka, OwnKafka, kafka, own_kafka};
+pub use kafka::{Kafka, OwnKafka, kafka, kafka_python, own_kafka};
 pub use postgres::postgres_schema;
 pub use services::{MariaDb, Ministack, lake_engines, mariadb, ministack, schemathesis};

@@ -8,6 +8,7 @@
 
 mod commands;
 mod http;
+mod kafka;
 mod queues;
 mod restart;
 mod stage;

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct Stage {
     folder: TempDir,
     instance: Option<Child>,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// Where cargo put the binaries, and the probe beside them.
@@ -57,7 +58,13 @@ impl Stage {
         Self {
             folder: tempfile::tempdir().expect("a folder"),
             instance: None,
+            environment: Vec::new(),
         }
+    }
+
+    /// Sets a variable of the terminal.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
     }
 
     /// A running instance on an empty state folder.
@@ -139,6 +146,8 @@ impl Stage {
             .env("AWS_PROFILE", "must-not-leak")
             .env("AWS_SESSION_TOKEN", "must-not-leak")
             .env_remove("DATABASE_URL_LOCAL")
+            .env_remove("KAFKA_BROKERS")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .current_dir(self.folder.path());
         command

@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use hyper::body::Bytes;
 use jiff::Timestamp;
-use sea_orm::DbErr;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::{LogError, PartitionLog};
 use crate::bundle::{Destination, LOCAL_ACCOUNT, LOCAL_REGION, TopicSource};
 use crate::events::kafka::{self, BatchAnswer, Record};
 use crate::invoker::Invoker;
 use crate::processes::{Outcome, new_request_id};
 use crate::terminal::note;
-use crate::topic_log::TopicLog;
 
 /// A quiet partition is looked at this often; after an invocation at once.
 const QUIET_LOOK: Duration = Duration::from_millis(50);
@@ -29,20 +28,22 @@ const IDLE_AFTER: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// The longest of those waits.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// Most bytes of an event (Lambda developer guide, "Batching behavior": 6 MB).
+const PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
 /// With a destination, endless retries become ten (Lambda developer guide, Kafka destinations).
 const RETRIES_WITH_DESTINATION: u32 = 10;
 
 /// One partition of one mapping.
-pub struct TopicPoller {
+pub struct TopicPoller<L> {
     /// The mapping.
     pub source: TopicSource,
     /// The partition.
-    pub partition: i32,
-    /// The log.
-    pub log: TopicLog,
+    pub log: L,
+    /// The brokers that events name.
+    pub bootstrap_servers: String,
     /// Who invokes.
     pub invoker: Arc<Invoker>,
-    /// Turns true when the instance stops.
+    /// Turns true when the partition is not read any more.
     pub stopping: watch::Receiver<bool>,
 }
 
@@ -69,8 +70,8 @@ enum Fate {
     Stopped,
 }
 
-impl TopicPoller {
-    /// Polls until the instance stops.
+impl<L: PartitionLog> TopicPoller<L> {
+    /// Polls until it is told to stop.
     pub async fn run(mut self) {
         while !*self.stopping.borrow() {
             if let Err(error) = self.read_on().await {
@@ -80,12 +81,8 @@ impl TopicPoller {
         }
     }
 
-    async fn read_on(&mut self) -> Result<(), DbErr> {
-        let (id, topic) = (self.source.reader.clone(), self.source.topic.clone());
-        let mut next = self
-            .log
-            .position(&id, &topic, self.partition, self.source.from_start)
-            .await?;
+    async fn read_on(&mut self) -> Result<(), LogError> {
+        let mut next = self.log.position().await?;
         let mut tries = Tries::new(self.source.batch_size);
         loop {
             let batch = self.gather(next, tries.max_records).await?;
@@ -99,16 +96,15 @@ impl TopicPoller {
                 Fate::Stopped => return Ok(()),
             };
             if handled_to > first {
-                self.log
-                    .commit(&id, &topic, self.partition, handled_to)
-                    .await?;
+                self.log.commit(handled_to).await?;
                 next = handled_to;
                 tries = Tries::new(self.source.batch_size);
             }
             if handled_to == after {
                 continue;
             }
-            let left = usize::try_from(after - next).unwrap_or(1);
+            // Offsets may have gaps.
+            let left = batch.iter().filter(|r| r.offset >= next).count();
             if self.source.splits_batches && left > 1 {
                 // A split does not count as a retry.
                 tries.max_records = left.div_ceil(2);
@@ -121,7 +117,7 @@ impl TopicPoller {
                     .filter(|record| record.offset >= next)
                     .collect();
                 self.give_up(&lost, tries.failures).await;
-                self.log.commit(&id, &topic, self.partition, after).await?;
+                self.log.commit(after).await?;
                 next = after;
                 tries = Tries::new(self.source.batch_size);
                 continue;
@@ -138,8 +134,8 @@ impl TopicPoller {
             .or(destination.map(|_| RETRIES_WITH_DESTINATION))
     }
 
-    /// The next batch; empty only when the instance stops.
-    async fn gather(&mut self, next: i64, max: usize) -> Result<Vec<Record>, DbErr> {
+    /// The next batch; empty only when the poller stops.
+    async fn gather(&mut self, next: i64, max: usize) -> Result<Vec<Record>, LogError> {
         let window = Duration::from_millis(self.source.window_ms);
         let mut window_ends: Option<Instant> = None;
         let begun = Instant::now();
@@ -147,13 +143,11 @@ impl TopicPoller {
             if *self.stopping.borrow() {
                 return Ok(Vec::new());
             }
-            let batch = self
-                .log
-                .read(&self.source.topic, self.partition, next, max)
-                .await?;
+            let mut batch = self.log.read(next, max).await?;
+            let is_cut = cut_to_payload(&mut batch);
             let now = Instant::now();
             let is_due = !batch.is_empty() && now >= *window_ends.get_or_insert(now + window);
-            if batch.len() >= max || is_due {
+            if is_cut || batch.len() >= max || is_due {
                 return Ok(batch);
             }
             let is_idle = begun.elapsed() > IDLE_AFTER;
@@ -168,8 +162,13 @@ impl TopicPoller {
         }
     }
 
+    fn event(&self, batch: &[Record]) -> Value {
+        let arn = self.source.cluster_arn.as_deref();
+        kafka::event(batch, &self.bootstrap_servers, arn)
+    }
+
     async fn hand_over(&self, batch: &[Record]) -> Fate {
-        let event = kafka::event(batch, self.source.cluster_arn.as_deref());
+        let event = self.event(batch);
         let payload = Bytes::from(event.to_string());
         let first = batch.first().map_or(0, |record| record.offset);
         let outcome = self.invoker.invoke(&self.source.function, payload).await;
@@ -180,8 +179,11 @@ impl TopicPoller {
             Err(_not_tried) => Fate::FailedFrom(first),
         };
         if let Fate::FailedFrom(offset) = fate {
-            let (function, topic, partition) =
-                (&self.source.function, &self.source.topic, self.partition);
+            let (function, topic, partition) = (
+                &self.source.function,
+                &self.source.topic,
+                self.log.partition(),
+            );
             note(&format!(
                 "{function}: {topic}-{partition} failed from offset {offset} on"
             ));
@@ -202,7 +204,7 @@ impl TopicPoller {
 
     /// Hands a lost batch to the destination: a queue gets metadata only, a bucket the records too.
     async fn give_up(&self, lost: &[&Record], attempts: u32) {
-        let (topic, partition) = (&self.source.topic, self.partition);
+        let (topic, partition) = (&self.source.topic, self.log.partition());
         note(&format!(
             "{topic}-{partition}: {} records were given up",
             lost.len()
@@ -211,10 +213,11 @@ impl TopicPoller {
             return;
         };
         let id = new_request_id();
-        let mut record = metadata(&self.source, partition, lost, attempts, &id);
+        let servers = &self.bootstrap_servers;
+        let mut record = metadata(&self.source, servers, partition, lost, attempts, &id);
         if let (Destination::Bucket(_), Value::Object(fields)) = (destination, &mut record) {
             let owned: Vec<Record> = lost.iter().map(|record| (*record).clone()).collect();
-            let payload = kafka::event(&owned, self.source.cluster_arn.as_deref()).to_string();
+            let payload = self.event(&owned).to_string();
             fields.insert("payload".to_owned(), Value::String(payload));
         }
         let text = record.to_string();
@@ -237,8 +240,23 @@ impl TopicPoller {
     }
 }
 
+/// Cuts a batch where its event would be larger than Lambda takes; whether it was.
+fn cut_to_payload(batch: &mut Vec<Record>) -> bool {
+    let mut bytes = 0;
+    let fitting = batch.iter().take_while(|record| {
+        bytes += kafka::event_bytes(record);
+        bytes <= PAYLOAD_BYTES
+    });
+    // One alone is handed over whatever its size.
+    let fitting = fitting.count().max(1);
+    let is_cut = fitting < batch.len();
+    batch.truncate(fitting);
+    is_cut
+}
+
 fn metadata(
     source: &TopicSource,
+    bootstrap_servers: &str,
     partition: i32,
     lost: &[&Record],
     attempts: u32,
@@ -273,7 +291,7 @@ fn metadata(
         "KafkaBatchInfo": {
             "batchSize": lost.len(),
             "eventSourceArn": source.cluster_arn,
-            "bootstrapServers": kafka::BOOTSTRAP_SERVERS,
+            "bootstrapServers": bootstrap_servers,
             "payloadSize": bytes,
             "recordInfo": { place: {
                 "firstRecordOffset": offset(lost.first()),
@@ -283,4 +301,34 @@ fn metadata(
             } },
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::kafka::TimestampType;
+
+    #[test]
+    fn a_batch_is_no_larger_than_lambda_takes_but_holds_one_record() {
+        let record = |bytes| Record {
+            topic: "t".to_owned(),
+            partition: 0,
+            offset: 0,
+            timestamp_ms: 0,
+            timestamp_type: TimestampType::Create,
+            key: None,
+            value: Some(vec![0; bytes]),
+            headers: Vec::new(),
+        };
+        for (sizes, left) in [
+            (vec![10; 5], 5),
+            (vec![1_000_000; 9], 4),
+            (vec![PAYLOAD_BYTES, 1], 1),
+        ] {
+            let mut batch: Vec<Record> = sizes.into_iter().map(record).collect();
+            let is_cut = left < batch.len();
+            assert_eq!(cut_to_payload(&mut batch), is_cut);
+            assert_eq!(batch.len(), left);
+        }
+    }
 }

@@ -11,7 +11,9 @@ use sea_orm::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::events::kafka::Record;
+use super::{LogError, NewRecord, PartitionLog};
+use crate::bundle::TopicSource;
+use crate::events::kafka::{Record, TimestampType};
 use crate::sqlite::{SqliteFile, statement};
 
 /// Partitions of every topic.
@@ -27,22 +29,11 @@ const TABLES: [&str; 2] = [
         proximo INTEGER NOT NULL, PRIMARY KEY (leitor, topico, particao)) WITHOUT ROWID",
 ];
 
-/// A record to be written. A missing value makes it a tombstone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NewRecord {
-    /// Records of one key keep their order.
-    pub key: Option<Vec<u8>>,
-    /// The content.
-    pub value: Option<Vec<u8>>,
-    /// Name and value, in order.
-    pub headers: Vec<(String, Vec<u8>)>,
-}
-
 /// The log. Several processes may open it at once.
 #[derive(Debug, Clone)]
-pub struct TopicLog(SqliteFile);
+pub struct EmbeddedTopics(SqliteFile);
 
-impl TopicLog {
+impl EmbeddedTopics {
     /// Opens or makes it in the state folder.
     ///
     /// # Errors
@@ -174,12 +165,69 @@ impl TopicLog {
         Ok(u64::try_from(lag).unwrap_or(0))
     }
 
+    /// The first offset and the end of each partition.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn extents(&self, topic: &str) -> Result<Vec<(i32, i64, i64)>, DbErr> {
+        let mut extents = Vec::new();
+        for partition in 0..PARTITIONS {
+            let end = end_of(self.0.connection(), topic, partition).await?;
+            extents.push((partition, 0, end));
+        }
+        Ok(extents)
+    }
+
     async fn begin_write(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
         self.0.connection().begin_with_options(options).await
+    }
+}
+
+/// A partition as one mapping reads it.
+pub struct EmbeddedPartition {
+    log: EmbeddedTopics,
+    reader: String,
+    topic: String,
+    partition: i32,
+    from_start: bool,
+}
+
+impl EmbeddedPartition {
+    /// The partition for this mapping.
+    pub fn new(log: &EmbeddedTopics, source: &TopicSource, partition: i32) -> Self {
+        Self {
+            log: log.clone(),
+            reader: source.reader.clone(),
+            topic: source.topic.clone(),
+            partition,
+            from_start: source.from_start,
+        }
+    }
+}
+
+impl PartitionLog for EmbeddedPartition {
+    fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    async fn position(&self) -> Result<i64, LogError> {
+        let (log, reader, topic) = (&self.log, &self.reader, &self.topic);
+        let position = log.position(reader, topic, self.partition, self.from_start);
+        Ok(position.await?)
+    }
+
+    async fn read(&self, from: i64, max: usize) -> Result<Vec<Record>, LogError> {
+        let read = self.log.read(&self.topic, self.partition, from, max);
+        Ok(read.await?)
+    }
+
+    async fn commit(&self, next: i64) -> Result<(), LogError> {
+        let (log, reader, topic) = (&self.log, &self.reader, &self.topic);
+        Ok(log.commit(reader, topic, self.partition, next).await?)
     }
 }
 
@@ -202,6 +250,7 @@ fn record(row: &QueryResult, topic: &str, partition: i32) -> Result<Record, DbEr
         partition,
         offset: row.try_get("", "deslocamento")?,
         timestamp_ms: row.try_get("", "horario_ms")?,
+        timestamp_type: TimestampType::Create,
         key: row.try_get("", "chave")?,
         value: row.try_get("", "valor")?,
         headers: serde_json::from_str(&headers).map_err(|e| DbErr::Custom(e.to_string()))?,
@@ -235,7 +284,7 @@ mod tests {
     #[tokio::test]
     async fn records_of_one_key_keep_their_order_and_survive() {
         let folder = tempfile::tempdir().expect("a folder");
-        let log = TopicLog::open(folder.path()).await.expect("opens");
+        let log = EmbeddedTopics::open(folder.path()).await.expect("opens");
         let records: Vec<NewRecord> = (0..20)
             .map(|n| keyed(&format!("k{}", n % 3), &n.to_string()))
             .collect();
@@ -246,7 +295,7 @@ mod tests {
             20
         );
         drop(log);
-        let log = TopicLog::open(folder.path()).await.expect("opens");
+        let log = EmbeddedTopics::open(folder.path()).await.expect("opens");
         log.produce("clientes", &[keyed("k0", "last")], 6)
             .await
             .expect("produces");
@@ -259,7 +308,7 @@ mod tests {
                 .expect("reads");
             for (place, record) in records.iter().enumerate() {
                 assert_eq!(record.offset, i64::try_from(place).expect("small"));
-                assert_eq!(record.headers, [("h".to_owned(), vec![1, 255])]);
+                assert_eq!(record.headers, [("h".to_owned(), Some(vec![1, 255]))]);
                 if record.key.as_deref() == Some(b"k0") {
                     values_of_k0.push(record.value.clone().expect("a value"));
                 }
@@ -274,7 +323,7 @@ mod tests {
     #[tokio::test]
     async fn each_reader_has_its_own_place() {
         let folder = tempfile::tempdir().expect("a folder");
-        let log = TopicLog::open(folder.path()).await.expect("opens");
+        let log = EmbeddedTopics::open(folder.path()).await.expect("opens");
         let tombstone = NewRecord {
             key: Some(b"a".to_vec()),
             ..NewRecord::default()
