@@ -279,18 +279,15 @@ impl KnownOrders {
         Ok(facts)
     }
 
-    /// All of them as a set: 16 bytes for each.
-    pub fn set(&self) -> Result<OrderSet, SortError> {
-        let mut sorted = Vec::new();
+    /// All of them as a set: 16 bytes for each of `distinct`.
+    pub fn set(&self, distinct: u64) -> Result<OrderSet, SortError> {
+        let mut sorted = Vec::with_capacity(usize::try_from(distinct).unwrap_or(0));
         self.each_part(|seen| {
-            let begin = sorted.len();
-            sorted.extend(seen.iter().map(|(fingerprint, _)| *fingerprint));
-            if let Some(part) = sorted.get_mut(begin..) {
-                part.sort_unstable();
-            }
-            sorted.dedup();
+            let mut part: Vec<Fingerprint> = seen.iter().map(|(one, _)| *one).collect();
+            part.sort_unstable();
+            part.dedup();
+            sorted.extend(part);
         })?;
-        sorted.shrink_to_fit();
         Ok(OrderSet::from_sorted(sorted, self.named.clone()))
     }
 
@@ -364,7 +361,7 @@ mod tests {
             assert_eq!(facts.spanning.len(), 100);
             assert_eq!(facts.cancelled.len(), 1);
             assert_eq!(known.range(), Some(("P0", "P999")));
-            let set = known.set().unwrap();
+            let set = known.set(facts.distinct).unwrap();
             assert_eq!(set.len(), 1_000);
             assert!(set.contains("P999") && !set.contains("P1000"));
             assert_eq!(set.named().map(<[String]>::len), Some(1_000));

@@ -1,8 +1,10 @@
 //! Parquet files of the lake, read by the byte ranges that are needed.
 
 mod lines;
+mod merge;
 mod orders;
 mod rewrite;
+mod sale_rows;
 mod totals;
 
 use std::ops::Range;
@@ -18,6 +20,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 pub use lines::StoredLine;
+pub use merge::merge;
 pub use orders::orders_of;
 pub(crate) use rewrite::open;
 pub use rewrite::{Drops, Rewritten, rewrite};

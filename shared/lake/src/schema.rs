@@ -24,6 +24,8 @@ pub const TOTALS_PAGE_ROWS: usize = 8_192;
 pub const FILE_ROWS: u64 = 1_000_000;
 /// From so many rows on a file is ended with its day.
 pub const FILE_ROWS_AT_DAY: u64 = 900_000;
+/// A file of so many rows is large: putting it together with others gains little.
+pub const LARGE_FILE_ROWS: u64 = FILE_ROWS / 2;
 /// Of a hundred orders that are not in a row group its Bloom filter takes one for present.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Fits the products of a large shop; beyond it Parquet writes the texts themselves.

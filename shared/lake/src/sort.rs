@@ -220,7 +220,7 @@ impl Sorted {
     /// # Errors
     /// When the temporary folder fails.
     pub fn order_set(&self) -> Result<OrderSet, SortError> {
-        self.orders.set()
+        self.orders.set(self.facts.distinct)
     }
 
     pub(crate) fn texts(&self) -> &LineTexts {

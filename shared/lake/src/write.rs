@@ -15,6 +15,7 @@ use crate::orders::{FingerprintSet, Fingerprints};
 use crate::place::Lake;
 use crate::sort::{LetteredFields, SaleFields, Sorted, SortedOrders};
 
+pub(crate) use crate::totals::TextArrays;
 pub(crate) use sales_file::{Line, LocalFile, SalesFile, text_arrays};
 pub(crate) use without_sale_file::WithoutSaleFile;
 
@@ -253,22 +254,30 @@ impl Work<'_> {
     }
 
     fn end(mut self) -> Result<Vec<LocalFile>, LakeError> {
-        let folder = self.folder;
-        if self.without_sale.count() == 0 {
-            return Ok(self.files);
+        if self.without_sale.count() > 0 {
+            let files = orders_without_sale(self.without_sale, self.folder)?;
+            self.files.extend(files);
         }
-        let files = &mut self.files;
-        let mut file = WithoutSaleFile::begin(folder)?;
-        self.without_sale.finish(|order, load| {
-            if file.is_full() {
-                let next = WithoutSaleFile::begin(folder)?;
-                files.extend(std::mem::replace(&mut file, next).finish()?);
-            }
-            file.order(order, load)
-        })?;
-        files.extend(file.finish()?);
         Ok(self.files)
     }
+}
+
+/// Files of `pedidos_sem_venda` with these orders.
+pub(crate) fn orders_without_sale(
+    orders: SortedOrders,
+    folder: &Path,
+) -> Result<Vec<LocalFile>, LakeError> {
+    let mut files = Vec::new();
+    let mut file = WithoutSaleFile::begin(folder)?;
+    orders.finish(|order, load| {
+        if file.is_full() {
+            let next = WithoutSaleFile::begin(folder)?;
+            files.extend(std::mem::replace(&mut file, next).finish()?);
+        }
+        file.order(order, load)
+    })?;
+    files.extend(file.finish()?);
+    Ok(files)
 }
 
 /// Brings local files into the lake; of a failed attempt nothing stays.

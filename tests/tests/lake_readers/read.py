@@ -7,8 +7,21 @@ import sys
 TOTALS = """
     SELECT count(*), count(DISTINCT id_pedido), sum(quantidade),
            CAST(sum(quantidade * preco) AS VARCHAR), min(dia), max(dia)
-    FROM {table} {at}
+    FROM lago.vendas {at}
 """
+
+GROUPS = """
+    SELECT coalesce({key}, ''), sum(quantidade), CAST(sum(quantidade * preco) AS VARCHAR),
+           count(DISTINCT id_pedido)
+    FROM vendas GROUP BY 1 ORDER BY 1
+"""
+KEYS = {
+    "produto": "id_produto",
+    "regiao": "regiao",
+    "categoria": "categoria",
+    "dia": "CAST(dia AS VARCHAR)",
+    "mes": "substr(CAST(dia AS VARCHAR), 1, 7)",
+}
 
 
 def attached(catalogue):
@@ -25,7 +38,7 @@ def attached(catalogue):
 
 
 def totals(connection, at=""):
-    row = connection.execute(TOTALS.format(table="lago.vendas", at=at)).fetchone()
+    row = connection.execute(TOTALS.format(at=at)).fetchone()
     return [str(value) for value in row]
 
 
@@ -51,14 +64,36 @@ def duckdb_totals(catalogue, *versions):
     return seen
 
 
-def duckdb_watch(catalogue, stop):
-    """Reads until the file `stop` is there; each answer is kept."""
-    connection = attached(catalogue)
+def groups(ask):
+    """The totals of the API's groupings, from one snapshot."""
+    return {
+        name: [[str(value) for value in row] for row in ask(GROUPS.format(key=key))]
+        for name, key in KEYS.items()
+    }
+
+
+def watch(stop, look):
+    """Looks until the file `stop` is there; each answer is kept, and their number told."""
     answers = []
-    while not os.path.exists(stop) or not answers:
-        answers.append(totals(connection)[:3])
-        open(f"{stop}.reading", "w").close()
+    while not os.path.exists(stop):
+        answers.append(look())
+        with open(f"{stop}.answers", "w") as told:
+            told.write(str(len(answers)))
+    answers.append(look())
     return answers
+
+
+def duckdb_watch(catalogue, stop):
+    connection = attached(catalogue)
+    connection.execute("USE lago")
+
+    def look():
+        connection.execute("BEGIN")
+        seen = groups(lambda sql: connection.execute(sql).fetchall())
+        connection.execute("COMMIT")
+        return seen
+
+    return watch(stop, look)
 
 
 def duckdb_insert(catalogue):
@@ -78,7 +113,7 @@ def duckdb_insert(catalogue):
     return totals(connection)
 
 
-def spark(manifest):
+def spark_watch(manifest, stop):
     from pyspark.sql import SparkSession
 
     session = (
@@ -91,11 +126,14 @@ def spark(manifest):
         .config("spark.log.level", "ERROR")
         .getOrCreate()
     )
-    with open(manifest) as lines:
-        files = lines.read().split()
-    session.read.parquet(*files).createOrReplaceTempView("vendas")
-    row = session.sql(TOTALS.format(table="vendas", at="").replace("VARCHAR", "STRING")).first()
-    return [str(value) for value in row]
+
+    def look():
+        with open(manifest) as lines:
+            files = lines.read().split()
+        session.read.parquet(*files).createOrReplaceTempView("vendas")
+        return groups(lambda sql: session.sql(sql.replace("VARCHAR", "STRING")).collect())
+
+    return watch(stop, look)
 
 
 if __name__ == "__main__":

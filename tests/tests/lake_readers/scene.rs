@@ -5,23 +5,42 @@ use std::{
     process::{Output, Stdio},
 };
 
+use compact_lake::CompactLake;
 use domain::{
     lake::{SnapshotId, Table, WrittenFile},
     money::Centavos,
     sales::SaleLine,
     time::UtcMillis,
 };
-use files::{Files, FolderFiles};
-use lake::{Lake, LakeError, OrderFate, RepeatedLines, SortedOrders, SortedSales};
-use serde_json::Value;
+use files::{FileAddress, Files, FolderFiles, Overwrite};
+use lake::{Lake, OrderFate, RepeatedLines, SortedOrders, SortedSales};
+use lambda_kit::{
+    Invocation, http,
+    schedule::{Handler as _, ScheduledRun},
+};
+use load_sales::{Parts, Settings};
+use sales_answers::LakeSource;
+use sales_summary::SalesSummary;
+use serde_json::{Value, json};
 use sql_store::{
     Store, StoreError, Tx,
     lake::{self as catalogue, Change, CommitError},
     migrate::migrate,
+    sales_loads::LoadStatus,
     values,
 };
 use tempfile::TempDir;
-use testkit::{TestDatabase, databases};
+use testkit::{HttpCall, TestDatabase, databases};
+
+const BUCKET: &str = "feira-vendas";
+/// `agrupar_por`, and the field of a group's key.
+const GROUPINGS: [(&str, &str); 5] = [
+    ("produto", "id_produto"),
+    ("regiao", "regiao"),
+    ("categoria", "categoria"),
+    ("dia", "dia"),
+    ("mes", "mes"),
+];
 
 /// 2026-11-21T12:00:00Z.
 pub const NOON: UtcMillis = match UtcMillis::new(1_795_262_400_000) {
@@ -53,7 +72,7 @@ pub async fn scenes(python: &Path) -> Vec<Scene> {
         migrate(&store, NOON).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let files = Files::Folder(FolderFiles::open(folder.path()).unwrap());
-        let lake = Lake::new(files, "feira-vendas");
+        let lake = Lake::new(files, BUCKET);
         let path = lake.data_path().unwrap();
         catalogue::register(&store, &path, NOON).await.unwrap();
         all.push(Scene {
@@ -132,24 +151,66 @@ impl Scene {
         written.await.unwrap().files
     }
 
-    pub async fn publish_manifest(&self) {
-        #[derive(Debug)]
-        #[expect(dead_code, reason = "shown where the test fails")]
-        enum Failed {
-            Store(StoreError),
-            Lake(LakeError),
-        }
-        impl From<LakeError> for Failed {
-            fn from(error: LakeError) -> Self {
-                Self::Lake(error)
-            }
-        }
-        let newest = async || {
-            let newest = catalogue::newest_files(&self.store, Table::Sales).await;
-            newest.map_err(Failed::Store)
+    /// Puts a file of sales into the bucket and loads it.
+    pub async fn load_file(&self, key: &str, content: String) {
+        let files = self.lake.files();
+        let address = FileAddress::new(BUCKET, key).unwrap();
+        let content = content.into_bytes();
+        let put = files.put(&address, content, "text/csv", Overwrite::Replace);
+        put.await.unwrap();
+        let parts = Parts {
+            store: self.store.clone(),
+            files: files.clone(),
+            settings: Settings::default(),
+            clock: || NOON,
+            deadline: NOON.plus_millis(900_000),
         };
-        let published = self.lake.publish_manifest(Table::Sales, newest).await;
-        published.unwrap();
+        let load = load_sales::load(&parts, BUCKET, key).await.unwrap();
+        assert_eq!(load.unwrap().status, LoadStatus::Loaded);
+    }
+
+    /// Puts the files of sales together.
+    pub async fn compact(&self) {
+        let function = CompactLake::new(self.store.clone(), self.lake.clone(), || NOON);
+        let run = ScheduledRun {
+            date: NOON.day(),
+            again: false,
+        };
+        let function = function.with_alike_files(2);
+        let done = function.handle(run, &Invocation::at(NOON)).await.unwrap();
+        assert!(done.arquivos_juntados > 0);
+    }
+
+    /// GET /vendas/resumo by every grouping, each group as a list of texts, sorted by its key.
+    pub async fn totals_over_http(&self) -> Value {
+        let source = LakeSource::new(self.store.clone(), self.lake.files().clone(), BUCKET);
+        let function = SalesSummary::new(source);
+        let mut totals = serde_json::Map::new();
+        for (grouping, field) in GROUPINGS {
+            let call = HttpCall::of("GET /vendas/resumo")
+                .query("agrupar_por", grouping)
+                .token_of("analista", "vendas:read");
+            let answer = http::answer(&function, call.event(), &Invocation::at(NOON)).await;
+            assert_eq!(answer["statusCode"], 200, "{answer}");
+            let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+            let text = |value: &Value| match value {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let mut groups: Vec<Vec<String>> = body
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|group| {
+                    let fields = [field, "total_vendido", "receita", "pedidos"];
+                    fields.map(|field| text(&group[field])).to_vec()
+                })
+                .collect();
+            groups.sort();
+            totals.insert(grouping.to_owned(), json!(groups));
+        }
+        Value::Object(totals)
     }
 
     pub fn manifest(&self) -> String {
@@ -158,7 +219,7 @@ impl Scene {
     }
 
     /// As docs/lake.md says to attach it.
-    fn catalogue(&self) -> String {
+    pub fn catalogue(&self) -> String {
         let url = self.database.url();
         match url.strip_prefix("sqlite://") {
             Some(path) => format!("ducklake:sqlite:{path}"),
@@ -198,11 +259,7 @@ impl Scene {
         answer(self.start_as(place, work, arguments)).await
     }
 
-    pub fn start(&self, work: &str, arguments: &[&str]) -> tokio::process::Child {
-        self.start_as(&self.catalogue(), work, arguments)
-    }
-
-    fn start_as(&self, place: &str, work: &str, arguments: &[&str]) -> tokio::process::Child {
+    pub fn start_as(&self, place: &str, work: &str, arguments: &[&str]) -> tokio::process::Child {
         tokio::process::Command::new(&self.python)
             .arg(concat!(
                 env!("CARGO_MANIFEST_DIR"),

@@ -1,6 +1,7 @@
 //! The sales history against a slow plain model: random files with every trick, in random order,
-//! repeated, two at once, with loads that are killed at random statements. Whatever happens, the
-//! lake has the lines that the set of files says, and its totals are those lines' own.
+//! repeated, two at once, with loads that are killed at random statements, and files merged between
+//! and beside them. Whatever happens, the lake has the lines that the set of files says, and its
+//! totals are those lines' own.
 //! `FEIRA_SEED=n` replays one seed, `FEIRA_SEEDS=n` runs so many.
 #![expect(
     clippy::indexing_slicing,
@@ -21,7 +22,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::world::{Template, simulate};
+use crate::world::{MERGED_FILES, Template, simulate};
 
 /// How many seeds run by default.
 const SEEDS: u64 = 2_000;
@@ -86,6 +87,8 @@ fn the_lake_is_what_the_set_of_files_says() {
             }
         }
     });
+    let merged = MERGED_FILES.load(Ordering::Relaxed);
+    assert!(merged > last / 2, "only {merged} files were merged");
 }
 
 #[test]

@@ -14,10 +14,15 @@ use bundle_tests::faults::{
     random::Random,
     world::quick_folder,
 };
+use compact_lake::{CompactLake, Compacted};
 use contracts::sales::LoadReport;
 use domain::time::UtcMillis;
 use files::{FileAddress, Files, FolderFiles};
 use lake::Lake;
+use lambda_kit::{
+    Invocation, InvocationFailed,
+    schedule::{Handler as _, ScheduledRun},
+};
 use load_sales::{BadLines, LoadError, Parts, Settings, load};
 use sql_store::{
     Options, Store,
@@ -35,6 +40,8 @@ pub const BUCKET: &str = "sales-bucket";
 const DATABASE: &str = "banco1.sqlite";
 /// Rounds of a seed on MariaDB, whose database takes long to make.
 const MARIADB_ROUNDS: usize = 15;
+/// Files of sales that all seeds put together.
+pub static MERGED_FILES: AtomicU64 = AtomicU64::new(0);
 /// 2026-06-01: when the files were changed.
 const CHANGED_MS: i64 = 1_780_282_800_000;
 
@@ -215,7 +222,15 @@ async fn play(world: &World, mut random: Random, rounds: usize, asks: bool) {
             loaded.extend(both(world, &first, &second).await);
         } else {
             let cut = random.percent(40).then(|| random.below(60));
-            loaded.extend(one(world, &first.0, &first.1, cut).await);
+            if cut.is_none() && random.percent(30) {
+                loaded.extend(beside_compaction(world, &first).await);
+            } else {
+                loaded.extend(one(world, &first.0, &first.1, cut).await);
+            }
+        }
+        if random.percent(25) {
+            let cut = random.percent(40).then(|| random.below(40));
+            compact(world, cut).await;
         }
         if random.percent(15) {
             let (parts, _) = world.parts(Cut::Never).await;
@@ -257,4 +272,40 @@ async fn both(world: &World, first: &Put, second: &Put) -> Vec<Loaded> {
         loaded.extend(taken(&ended.unwrap().unwrap(), content));
     }
     loaded
+}
+
+/// A run of compact-lake to which two files are enough to put together.
+async fn compact_once(world: &World, cut: Cut) -> Option<Result<Compacted, InvocationFailed>> {
+    let (parts, cutter) = world.parts(cut).await;
+    let lake = Lake::new(parts.files, BUCKET);
+    let function = CompactLake::new(parts.store, lake, now).with_alike_files(2);
+    let run = ScheduledRun {
+        date: now().day(),
+        again: false,
+    };
+    cutter
+        .around(function.handle(run, &Invocation::at(now())))
+        .await
+}
+
+/// A run that may be killed, and the one an hour later.
+async fn compact(world: &World, cut: Option<usize>) {
+    if let Some(at) = cut {
+        // Where it has fewer statements it is done.
+        let _ = compact_once(world, Cut::Drop(at)).await;
+    }
+    let done = compact_once(world, Cut::Never).await.unwrap().unwrap();
+    let merged = u64::try_from(done.arquivos_juntados).unwrap();
+    MERGED_FILES.fetch_add(merged, Ordering::Relaxed);
+}
+
+/// A load while files are put together; who loses against the other comes again.
+async fn beside_compaction(world: &World, (key, content): &Put) -> Option<Loaded> {
+    let (parts, _) = world.parts(Cut::Never).await;
+    let (outcome, _) = tokio::join!(load(&parts, BUCKET, key), compact_once(world, Cut::Never));
+    let ended = match outcome {
+        Err(LoadError::Contended | LoadError::Store(_)) => load(&parts, BUCKET, key).await,
+        other => other,
+    };
+    taken(&ended.unwrap().unwrap(), content)
 }

@@ -4,6 +4,8 @@
 //! Old files end in the transaction that shows the new ones: a reader sees the same rows before and
 //! after. They are deleted a day later, when no question reads them any more.
 
+mod sales;
+
 use domain::{
     lake::{DataFile, SnapshotId, Table},
     time::{Day, UtcMillis},
@@ -24,7 +26,7 @@ use sql_store::{
     lake::{self as catalogue, Change, CommitError, FilesError},
 };
 
-/// Tables whose files come small. `vendas` has files of whole loads.
+/// Tables whose files come small, one of each batch.
 const COMPACTED: [Table; 2] = [Table::CustomerEvents, Table::Stock];
 /// Files that are put together at once.
 const MOST_FILES_AT_ONCE: usize = 500;
@@ -40,6 +42,7 @@ pub struct CompactLake {
     store: Store,
     lake: Lake,
     clock: fn() -> UtcMillis,
+    alike_files: usize,
 }
 
 /// What a run did.
@@ -65,6 +68,8 @@ enum StepFailed {
     Store(#[from] StoreError),
     #[error(transparent)]
     Lake(#[from] LakeError),
+    #[error("the temporary folder failed ({0})")]
+    Folder(std::io::ErrorKind),
 }
 
 impl From<CommitError> for StepFailed {
@@ -89,7 +94,19 @@ impl CompactLake {
     /// Puts the files of `lake` together; `clock` tells how much time is left.
     #[must_use]
     pub const fn new(store: Store, lake: Lake, clock: fn() -> UtcMillis) -> Self {
-        Self { store, lake, clock }
+        Self {
+            store,
+            lake,
+            clock,
+            alike_files: sales::ALIKE_FILES,
+        }
+    }
+
+    /// With another number of files of sales that are put together once they are about as large.
+    #[must_use]
+    pub const fn with_alike_files(mut self, alike_files: usize) -> Self {
+        self.alike_files = alike_files;
+        self
     }
 
     fn time(&self, invocation: &Invocation) -> Option<UtcMillis> {
@@ -114,6 +131,7 @@ impl CompactLake {
                 done.arquivos_escritos += added;
             }
         }
+        self.put_sales_together(invocation, &mut done).await?;
         while let Some(now) = self.time(invocation) {
             let deleted = purge_events(&self.store, now, PURGED_ROWS).await?;
             done.expurgados += deleted;

@@ -1,25 +1,21 @@
 //! A file without some of its orders.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Date32Type, Decimal64Type, Int32Type, Int64Type, TimestampMicrosecondType,
-};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::types::Int64Type;
 use domain::lake::{DataFile, Table, WrittenFile};
 use futures::TryStreamExt;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 
+use super::sale_rows::{Codes, SaleRows};
 use super::{RemoteFile, TotalsFile};
 use crate::error::LakeError;
 use crate::orders::{FingerprintSet, Fingerprints};
 use crate::place::Lake;
 use crate::schema;
-use crate::sort::SaleFields;
-use crate::texts::{LineTexts, Texts, UNKNOWN};
+use crate::texts::LineTexts;
 use crate::write::{Line, LocalFile, SalesFile, WithoutSaleFile, text_arrays, upload};
 
 const BATCH_ROWS: usize = 8_192;
@@ -115,14 +111,12 @@ async fn sales(
 ) -> Result<(Option<LocalFile>, u64), LakeError> {
     let totals = TotalsFile::open(lake, &file.name).await?;
     let spanning = totals.spanning_orders().await?;
-    let texts = totals.texts().await?;
+    let mut texts = LineTexts::default();
+    totals.add_texts(&mut texts).await?;
+    let mut codes = Codes::default();
     let mut copy = Copy {
         drops,
         spanning,
-        texts: &texts,
-        products: Numbers::default(),
-        regions: Numbers::default(),
-        categories: Numbers::default(),
         last: None,
         dropped: 0,
     };
@@ -131,7 +125,7 @@ async fn sales(
     let mut batches = open(remote, schema::sales()).await?;
     let mut written = SalesFile::begin(folder, &texts, text_arrays(&texts))?;
     while let Some(batch) = batches.try_next().await? {
-        copy.lines(&batch, &mut written)?;
+        copy.lines(&SaleRows::of(&batch, &mut codes, &texts)?, &mut written)?;
     }
     Ok((written.finish()?, copy.dropped))
 }
@@ -148,61 +142,19 @@ struct Judged {
 struct Copy<'a> {
     drops: Drops<'a>,
     spanning: FingerprintSet,
-    texts: &'a LineTexts,
-    products: Numbers,
-    regions: Numbers,
-    categories: Numbers,
     last: Option<Judged>,
     dropped: u64,
 }
 
 impl Copy<'_> {
-    fn lines(&mut self, batch: &RecordBatch, to: &mut SalesFile<'_>) -> Result<(), LakeError> {
-        let [
-            orders,
-            products,
-            quantities,
-            prices,
-            sold,
-            regions,
-            categories,
-            days,
-            _,
-            loads,
-        ] = batch.columns()
-        else {
-            return Err(LakeError::Unexpected("it has other columns"));
-        };
-        let products = self.products.of(products, &self.texts.products)?;
-        let regions = self.regions.of(regions, &self.texts.regions)?;
-        let categories = self.categories.of(categories, &self.texts.categories)?;
-        let texts = products.into_iter().zip(regions).zip(categories);
-        let orders = orders.as_string::<i32>().iter().flatten();
-        let quantities = quantities.as_primitive::<Int32Type>().values();
-        let prices = prices.as_primitive::<Decimal64Type>().values();
-        let sold = sold.as_primitive::<TimestampMicrosecondType>().values();
-        let days = days.as_primitive::<Date32Type>().values();
-        let loads = loads.as_primitive::<Int64Type>().values();
-        let numbers = quantities.iter().zip(prices).zip(sold).zip(days).zip(loads);
-        for ((order, ((product, region), category)), numbers) in orders.zip(texts).zip(numbers) {
-            let ((((quantity, price), sold), day), load) = numbers;
-            let Some(is_spanning) = self.judge(order, *load) else {
+    fn lines(&mut self, rows: &SaleRows, to: &mut SalesFile<'_>) -> Result<(), LakeError> {
+        for line in rows.lines() {
+            let Some(is_spanning) = self.judge(line.order, line.load) else {
                 continue;
             };
-            let fields = SaleFields {
-                product,
-                region,
-                category,
-                quantity: *quantity,
-                price_centavos: *price,
-                sold_ms: sold.div_euclid(1_000),
-            };
             to.line(&Line {
-                order,
-                day: *day,
-                fields,
-                load: *load,
                 is_spanning,
+                ..line
             })?;
         }
         Ok(())
@@ -223,38 +175,5 @@ impl Copy<'_> {
         let judged = self.last.as_ref()?;
         self.dropped += u64::from(judged.is_dropped);
         (!judged.is_dropped).then_some(judged.is_spanning)
-    }
-}
-
-/// From the codes of a file's dictionaries to the numbers of texts.
-#[derive(Default)]
-struct Numbers {
-    dictionary: Option<ArrayRef>,
-    by_code: Vec<u32>,
-}
-
-impl Numbers {
-    fn of(&mut self, column: &ArrayRef, texts: &Texts) -> Result<Vec<u32>, LakeError> {
-        let column = column
-            .as_dictionary_opt::<Int32Type>()
-            .ok_or(LakeError::Unexpected("a text has another type"))?;
-        let is_known = |known: &ArrayRef| Arc::ptr_eq(known, column.values());
-        if !self.dictionary.as_ref().is_some_and(is_known) {
-            let values = column.values().as_string::<i32>();
-            let number = |text: Option<&str>| match text {
-                None | Some("") => Ok(UNKNOWN),
-                Some(text) => texts
-                    .find(text)
-                    .ok_or(LakeError::Unexpected("its totals lack a text")),
-            };
-            self.by_code = values.iter().map(number).collect::<Result<_, _>>()?;
-            self.dictionary = Some(Arc::clone(column.values()));
-        }
-        let number = |code: Option<i32>| {
-            let code = code.and_then(|code| usize::try_from(code).ok());
-            code.and_then(|code| self.by_code.get(code).copied())
-                .unwrap_or(UNKNOWN)
-        };
-        Ok(column.keys().iter().map(number).collect())
     }
 }

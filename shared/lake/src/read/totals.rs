@@ -115,28 +115,24 @@ impl TotalsFile {
         Ok(found)
     }
 
-    /// Every text of the file's lines.
-    pub async fn texts(&self) -> Result<LineTexts, LakeError> {
-        Ok(LineTexts {
-            products: self.keys(1).await?,
-            regions: self.keys(2).await?,
-            categories: self.keys(3).await?,
-        })
+    /// Adds every text of the file's lines to those that are known.
+    pub async fn add_texts(&self, known: &mut LineTexts) -> Result<(), LakeError> {
+        self.add_keys(1, &mut known.products).await?;
+        self.add_keys(2, &mut known.regions).await?;
+        self.add_keys(3, &mut known.categories).await
     }
 
-    async fn keys(&self, grouping: u8) -> Result<Texts, LakeError> {
+    async fn add_keys(&self, grouping: u8, known: &mut Texts) -> Result<(), LakeError> {
         let section = self.sections.find(grouping, Level::File, 0);
-        let mut texts = Texts::default();
         self.read(section.into_iter().collect(), &["chave"], &mut |batch| {
             let keys = batch.column(0).as_dictionary::<Int32Type>();
             let values = keys.values().as_string::<i32>();
             for code in keys.keys().iter().flatten() {
                 let code = usize::try_from(code).unwrap_or(0);
-                texts.number(values.value(code))?;
+                known.number(values.value(code))?;
             }
             Ok(())
         })
-        .await?;
-        Ok(texts)
+        .await
     }
 }
