@@ -1,5 +1,6 @@
 //! Engines of other makers read what we wrote: DuckDB by the catalogue, Spark by the list of files.
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "what supports a test stops it where something is not as it should be"

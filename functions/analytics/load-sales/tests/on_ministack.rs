@@ -1,6 +1,7 @@
 //! Loads whose files and lake are in S3, as the AWS clients speak it, beside the same ones in a
 //! folder; only where ministack is.
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "what supports a test stops it where something is not as it should be"
 )]
