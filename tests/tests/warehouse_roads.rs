@@ -26,6 +26,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sql_store::{Store, jobs, lake as catalogue, sales_loads::LoadStatus};
 use sync_warehouse::SyncWarehouse;
 use tempfile::TempDir;
+use testkit::Random;
 use warehouse::{
     Tls, Warehouse, WarehouseError, sales,
     sync::{LoadStep, Statements},
@@ -41,28 +42,10 @@ fn now() -> UtcMillis {
     UtcMillis::parse("2026-11-21T12:00:00Z").unwrap()
 }
 
-/// The same numbers for the same seed (splitmix64).
-struct Seeded(u64);
-
-impl Seeded {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    fn one_of(&mut self, texts: &[&'static str]) -> &'static str {
-        let place = usize::try_from(self.below(texts.len() as u64)).unwrap();
-        texts.get(place).copied().unwrap()
-    }
-}
-
-fn sales_file(random: &mut Seeded) -> String {
+fn sales_file(random: &mut Random) -> String {
     let mut text = "id_pedido;id_produto;quantidade;preco;data;regiao;categoria\n".to_owned();
     for _ in 0..=random.below(60) {
-        let quantity = i64::try_from(random.below(8)).unwrap() - 2;
+        let quantity = random.below(8) - 2;
         let (region, category) = (random.one_of(&REGIONS), random.one_of(&CATEGORIES));
         writeln!(
             text,
@@ -85,10 +68,8 @@ fn sales_file(random: &mut Seeded) -> String {
 struct InsertParquet(FolderFiles);
 
 impl LoadStep for InsertParquet {
-    /// Distribution and sort keys are Redshift's.
     fn create_statement(&self, statement: &str) -> String {
-        let (columns, _) = statement.split_once("\n)").unwrap();
-        format!("{columns}\n)")
+        testkit::without_redshift_keys(statement)
     }
 
     async fn load(
@@ -132,7 +113,7 @@ impl LoadStep for InsertParquet {
     }
 }
 
-fn questions(random: &mut Seeded) -> Vec<Question> {
+fn questions(random: &mut Random) -> Vec<Question> {
     let groupings = [
         Grouping::Product,
         Grouping::Region,
@@ -144,8 +125,8 @@ fn questions(random: &mut Seeded) -> Vec<Question> {
     for grouping in groupings {
         for _ in 0..4 {
             let sometimes =
-                |text: Option<String>, random: &mut Seeded| text.filter(|_| random.below(2) == 0);
-            let day = |random: &mut Seeded| {
+                |text: Option<String>, random: &mut Random| text.filter(|_| random.below(2) == 0);
+            let day = |random: &mut Random| {
                 let text = format!(
                     "2026-{:02}-{:02}",
                     1 + random.below(4),
@@ -153,8 +134,8 @@ fn questions(random: &mut Seeded) -> Vec<Question> {
                 );
                 (random.below(2) == 0).then(|| Day::parse(&text).unwrap())
             };
-            let region = random.one_of(&REGIONS).to_owned();
-            let category = random.one_of(&CATEGORIES).to_owned();
+            let region = random.one_of(&REGIONS).to_string();
+            let category = random.one_of(&CATEGORIES).to_string();
             let product = format!("produto-{}", random.below(7));
             questions.push(Question {
                 grouping,
@@ -180,7 +161,7 @@ async fn both_roads_give_the_same_answers() {
         let Some(url) = testkit::postgres_schema().await else {
             return;
         };
-        let mut random = Seeded(seed);
+        let mut random = Random::new(seed);
         let state = TempDir::new().unwrap();
         let store = format!("sqlite://{}", state.path().join("banco1.sqlite").display());
         let store = Store::open(&store).await.unwrap();

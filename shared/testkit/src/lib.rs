@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a test that cannot have its part must stop with a sentence, not go on"
 )]
 
@@ -19,6 +20,8 @@ mod http_call;
 mod kafka;
 mod parts;
 mod postgres;
+mod random;
+mod seeds;
 mod services;
 mod zip;
 
@@ -28,5 +31,7 @@ pub use deployment::{Packaged, Stack};
 pub use events::{event, event_cases, event_text};
 pub use http_call::HttpCall;
 pub use kafka::{Kafka, OwnKafka, kafka, kafka_python, own_kafka};
-pub use postgres::postgres_schema;
+pub use postgres::{postgres_schema, without_redshift_keys};
+pub use random::Random;
+pub use seeds::each_seed;
 pub use services::{MariaDb, Ministack, lake_engines, mariadb, ministack, schemathesis};

@@ -27,3 +27,16 @@ pub async fn postgres_schema() -> Option<String> {
     parts::took_part("PostgreSQL");
     Some(format!("{url}?options=-csearch_path%3D{name}"))
 }
+
+/// Redshift's CREATE TABLE as PostgreSQL takes it: what stands after the columns, distribution and
+/// sort keys, is Redshift's own.
+///
+/// # Panics
+/// Where the columns have no end.
+#[must_use]
+pub fn without_redshift_keys(create_table: &str) -> String {
+    let (columns, _) = create_table
+        .split_once("\n)")
+        .expect("the columns end with a parenthesis on a line of its own");
+    format!("{columns}\n)")
+}

@@ -12,8 +12,8 @@ use domain::{
     sales::{Grouping, Question},
     time::UtcMillis,
 };
-use lake::{Lake, Loading, Seeded};
-use testkit::postgres_schema;
+use lake::{Lake, Loading};
+use testkit::{Random, postgres_schema};
 use warehouse::{
     Tls, Warehouse, WarehouseError,
     sales::{answer, version},
@@ -50,7 +50,7 @@ async fn the_warehouse_holds_the_living_rows_whatever_was_left_out_or_repeated()
             return;
         };
         let warehouse = Warehouse::open(&url, Tls::Never).unwrap();
-        let mut random = Seeded::new(seed);
+        let mut random = Random::new(seed);
         let mut lake = Lake::default();
         for snapshot in 1..=20 {
             lake.change(&mut random);
@@ -86,7 +86,7 @@ async fn answers_are_those_of_the_rows_and_tell_their_version() {
         return;
     };
     let warehouse = Warehouse::open(&url, Tls::Never).unwrap();
-    let mut random = Seeded::new(99);
+    let mut random = Random::new(99);
     let mut lake = Lake::default();
     for _ in 0..12 {
         lake.change(&mut random);

@@ -10,7 +10,6 @@
 pub mod company;
 pub mod cutter;
 pub mod messages;
-pub mod random;
 pub mod shop;
 pub mod state;
 pub mod story;

@@ -6,7 +6,6 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stderr,
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "what supports a test stops it where something is not as it should be"
@@ -16,20 +15,15 @@ mod executor;
 mod plan;
 mod world;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use bundle_tests::faults::random::Random;
 use contracts::envelope::{Carried, Envelope};
 use kafka_to_sqs::{Bridge, Outside, Settings, TopicQueues};
 use lambda_kit::{
     Invocation, SealKey, claims::sha256_hex, dead_letter::DeadLetter, kafka::EventHandler,
 };
 use serde_json::{Value, json};
+use testkit::Random;
 
 use crate::plan::{Kind, MESSAGE_BYTES, Plan, TOPIC};
 use crate::world::World;
@@ -39,14 +33,6 @@ const SEEDS: u64 = 100_000;
 /// No schedule needs more batches.
 const MOST_BATCHES: usize = 80;
 const LETTERS: &str = "https://sqs/1/letters";
-
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} must be a number")),
-    )
-}
 
 /// Reads the topic as a mapping does.
 struct Mapping<'w> {
@@ -275,42 +261,7 @@ fn keeps_order(done: &[Envelope]) {
     }
 }
 
-fn run(seed: u64) {
-    if let Err(failure) = catch_unwind(AssertUnwindSafe(|| simulate(seed))) {
-        eprintln!("replay: FEIRA_SEED={seed} cargo test --test bridge_simulation");
-        resume_unwind(failure);
-    }
-}
-
 #[test]
 fn every_record_has_its_effect_once_in_order_or_lies_in_dead_letters() {
-    if let Some(seed) = setting("FEIRA_SEED") {
-        run(seed);
-        return;
-    }
-    let last = setting("FEIRA_SEEDS").unwrap_or(SEEDS);
-    let (next, begun) = (AtomicU64::new(1), Instant::now());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed > last {
-                            break;
-                        }
-                        run(seed);
-                    }
-                })
-            })
-            .collect();
-        for worker in workers {
-            if let Err(failure) = worker.join() {
-                next.store(last, Ordering::Relaxed);
-                resume_unwind(failure);
-            }
-        }
-    });
-    eprintln!("{last} schedules in {} s", begun.elapsed().as_secs());
+    testkit::each_seed("bridge_simulation", SEEDS, simulate);
 }

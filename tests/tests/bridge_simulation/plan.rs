@@ -1,8 +1,8 @@
 //! What lies in the topic, drawn from a seed.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bundle_tests::faults::random::Random;
 use serde_json::{Value, json};
+use testkit::Random;
 
 pub const TOPIC: &str = "pedidos";
 /// Bodies up to this size go into a message, larger values into the bucket.

@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use bundle_tests::faults::random::Random;
 use contracts::envelope::Envelope;
 use domain::time::UtcMillis;
 use files::{FileAddress, FileError};
 use kafka_to_sqs::Outside;
 use queues::{Carrier, Outbox, OutgoingMessage, QueueError, SendError, SentMessage, SqsLimits};
+use testkit::Random;
 
 use crate::{executor::Clock, plan::UNWANTED_TIMESTAMP};
 
@@ -65,7 +65,7 @@ impl World {
     }
 
     /// Whether a fault happens that happens so many times of a hundred.
-    pub fn fault(&self, percent: usize) -> bool {
+    pub fn fault(&self, percent: u64) -> bool {
         let left = self.faults_left.get();
         let happens = left > 0 && self.random.borrow_mut().percent(percent);
         if happens {

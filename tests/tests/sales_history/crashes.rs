@@ -1,8 +1,9 @@
 //! A load is killed before and after each of its statements: the lake has its old state or its new
 //! one, and the next event ends it right.
 
-use bundle_tests::faults::{cutter::Cut, random::Random};
+use bundle_tests::faults::cutter::Cut;
 use load_sales::load;
+use testkit::Random;
 
 use crate::{
     files::{Content, content},

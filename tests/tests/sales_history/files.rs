@@ -6,8 +6,8 @@ use arrow_array::{
     ArrayRef, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
-use bundle_tests::faults::random::Random;
 use parquet::arrow::ArrowWriter;
+use testkit::Random;
 
 use crate::model::Line;
 
@@ -26,8 +26,8 @@ pub struct Content {
 }
 
 fn line(random: &mut Random) -> Line {
-    let day = i64::try_from(random.below(5) * random.below(12)).unwrap();
-    let hour = i64::try_from(random.below(24)).unwrap();
+    let day = random.below(5) * random.below(12);
+    let hour = random.below(24);
     let names = ["SP", "RJ", "Pará", ""];
     let categories = ["casa", "cama, mesa", "diz \"oi\"", ""];
     Line {
@@ -36,9 +36,9 @@ fn line(random: &mut Random) -> Line {
         quantity: match random.below(10) {
             0 => 0,
             1 => -2,
-            more => i32::try_from(more).unwrap(),
+            more => more,
         },
-        centavos: i64::try_from(random.below(300_000)).unwrap(),
+        centavos: random.below(300_000),
         sold_ms: FIRST_MS + (day * 24 + hour) * HOUR_MS,
         region: names[random.below(names.len())].to_owned(),
         category: categories[random.below(categories.len())].to_owned(),

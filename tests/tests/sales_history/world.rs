@@ -11,7 +11,6 @@ use std::{
 
 use bundle_tests::faults::{
     cutter::{Cut, Cutter},
-    random::Random,
     world::quick_folder,
 };
 use compact_lake::{CompactLake, Compacted};
@@ -29,6 +28,7 @@ use sql_store::{
     sales_loads::{Load, LoadStatus},
 };
 use tempfile::TempDir;
+use testkit::Random;
 
 use crate::{
     files::{Content, content},
@@ -211,14 +211,10 @@ async fn play(world: &World, mut random: Random, rounds: usize, asks: bool) {
     for _ in 0..rounds {
         let key = |random: &mut Random| format!("vendas/{}.csv", random.below(4));
         let first = (key(&mut random), content(&mut random));
-        world.put(&first.0, &first.1, i64::try_from(random.below(6)).unwrap());
+        world.put(&first.0, &first.1, random.below(6));
         let second = (key(&mut random), content(&mut random));
         if random.percent(30) && first.0 != second.0 {
-            world.put(
-                &second.0,
-                &second.1,
-                i64::try_from(random.below(6)).unwrap(),
-            );
+            world.put(&second.0, &second.1, random.below(6));
             loaded.extend(both(world, &first, &second).await);
         } else {
             let cut = random.percent(40).then(|| random.below(60));

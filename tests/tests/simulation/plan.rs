@@ -1,6 +1,6 @@
 //! What happens in the shop, drawn from a seed.
 
-use bundle_tests::faults::random::Random;
+use testkit::Random;
 
 pub const FRIENDS: usize = 3;
 pub const PROMOTERS: usize = 2;

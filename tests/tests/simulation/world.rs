@@ -8,7 +8,6 @@ use std::{
 use bundle_tests::faults::{
     cutter::{Cut, Cutter},
     messages::{Message, customer, http_event, kafka_event, reference},
-    random::Random,
     shop::{
         ARRIVAL, CAMPAIGN, Delivery, Process, found_shop, now, open_queues, set_clock, signing_key,
     },
@@ -19,6 +18,7 @@ use domain::code::ReferralCode;
 use queues::EmbeddedQueues;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::Random;
 
 use crate::{
     model::{Model, Use},

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bundle_tests::faults::random::Random;
 use sql_store::{Store, StoreError, Tx, values};
+use testkit::Random;
 use testkit::{TestDatabase, databases, kafka, own_kafka};
 use tokio::sync::watch;
 

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bundle_tests::faults::random::Random;
 use domain::time::UtcMillis;
 use serde_json::{Value, json};
+use testkit::Random;
 
 use crate::poison;
 
@@ -216,7 +216,7 @@ impl Maker {
         value: Option<Vec<u8>>,
         refused: Option<&'static str>,
     ) {
-        self.clock_ms += 1 + i64::try_from(self.random.below(5)).unwrap();
+        self.clock_ms += 1 + self.random.below(5);
         self.stream.sent.push(Sent {
             partition,
             key,
@@ -247,7 +247,7 @@ impl Maker {
 
     /// What telesales must never see.
     fn with_other_data(&mut self, value: &mut Value) {
-        let cpf = format!("{:011}", self.random.below(100_000_000_000));
+        let cpf = format!("{:011}", self.random.below(100_000_000_000_u64));
         let email = format!("{}@correio.example", word(&mut self.random, 10));
         let street = format!("Rua {}", word(&mut self.random, 12));
         let never = &mut self.stream.never;

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use testkit::Random;
+
 use super::*;
 
 /// Schedules of one run; each is replayed by its number with FEIRA_SEED.
@@ -10,27 +12,6 @@ const SCHEDULES: u64 = 20_000;
 /// Schedules whose batches share transactions, as partitions do.
 const TOGETHER: u64 = 250;
 const PARTITIONS: u64 = 3;
-
-/// SplitMix64: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn chance(&mut self, of: u64) -> bool {
-        self.below(of) == 0
-    }
-}
 
 /// What a source wrote of one customer, in its order, and what is right at the end.
 struct Schedule {
@@ -43,21 +24,20 @@ impl Schedule {
     /// Each change is delivered at least once; with `is_versioned` in any order, without versions
     /// in the order of the log with repeats, which is all that Kafka does to one key.
     fn new(seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let id = format!("c{seed}");
-        let is_versioned = !random.chance(4);
+        let is_versioned = !random.one_in(4);
         let mut partition = i32::try_from(random.below(PARTITIONS)).unwrap();
         let mut offset = 10;
         let mut written: Vec<Change<Contact>> = Vec::new();
-        for number in 0..2 + random.below(5) {
-            let number = i64::try_from(number).unwrap();
+        for number in 0..2 + random.below(5_i64) {
             // A topic that got more partitions moves a key: its offsets there begin lower.
-            if random.chance(6) {
+            if random.one_in(6) {
                 partition += 3;
                 offset = 0;
             }
-            offset += 1 + i64::try_from(random.below(5)).unwrap();
-            let deletes = random.chance(3);
+            offset += 1 + random.below(5);
+            let deletes = random.one_in(3);
             let name = format!("Nome {seed} {number}");
             let phone = format!("119{:08}", random.below(100_000_000));
             let row = (!deletes).then(|| contact(&name, &phone));
@@ -78,12 +58,12 @@ impl Schedule {
         let expected = last.map(|contact| contact.name.expose().to_owned());
         let mut deliveries = written.clone();
         for _ in 0..random.below(4) {
-            let from = usize::try_from(random.below(written.len() as u64)).unwrap();
+            let from = random.below(written.len());
             deliveries.extend(written[from..].iter().cloned());
         }
         if is_versioned {
             for place in (1..deliveries.len()).rev() {
-                let other = usize::try_from(random.below(place as u64 + 1)).unwrap();
+                let other = random.below(place + 1);
                 deliveries.swap(place, other);
             }
         }
@@ -97,13 +77,13 @@ impl Schedule {
 
 /// Delivers many schedules side by side, batch by batch; a batch may come again as a whole.
 async fn run(scene: &Scene, seeds: std::ops::Range<u64>) {
-    let mut random = Random(seeds.start ^ 0xfe1a);
+    let mut random = Random::new(seeds.start ^ 0xfe1a);
     let schedules: Vec<Schedule> = seeds.map(Schedule::new).collect();
     let mut positions = vec![0; schedules.len()];
     loop {
         let mut batch = Vec::new();
         for (schedule, position) in schedules.iter().zip(&mut positions) {
-            let take = usize::try_from(random.below(3)).unwrap();
+            let take = random.below(3);
             let rest = &schedule.deliveries[*position..];
             let taken = &rest[..take.min(rest.len())];
             batch.extend(taken.iter().cloned());

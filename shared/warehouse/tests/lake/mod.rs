@@ -7,6 +7,7 @@ use domain::{
     sales::{Group, Grouping, Question, Sums},
     time::{Day, UtcMillis},
 };
+use testkit::Random;
 use tokio_postgres::NoTls;
 use warehouse::{
     WarehouseError,
@@ -24,27 +25,6 @@ pub struct Row {
     region: Option<String>,
     line: i32,
     load: i64,
-}
-
-/// splitmix64: the same numbers for the same seed.
-pub struct Seeded(u64);
-
-impl Seeded {
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    pub fn one_in(&mut self, many: u64) -> bool {
-        self.below(many) == 0
-    }
 }
 
 #[derive(Default)]
@@ -69,7 +49,7 @@ pub fn day(number: u64) -> Day {
 
 impl Lake {
     /// A load of some orders, some of them without lines; or a compaction.
-    pub fn change(&mut self, random: &mut Seeded) {
+    pub fn change(&mut self, random: &mut Random) {
         if random.one_in(5) {
             self.compact();
             return;
@@ -87,17 +67,15 @@ impl Lake {
                 gone.insert(order);
                 continue;
             }
-            for line in 1..=i32::try_from(random.below(3)).unwrap() + 1 {
+            for line in 1..=random.below(3) + 1 {
                 let number = random.below(60);
                 rows.push(Row {
                     order: order.clone(),
                     product: format!("produto-{}", random.below(5)),
-                    quantity: i32::try_from(random.below(9)).unwrap() - 2,
-                    centavos: i64::try_from(random.below(100_000)).unwrap(),
+                    quantity: random.below(9) - 2,
+                    centavos: random.below(100_000),
                     day: day(number),
-                    region: [Some("SP"), Some("RJ"), None]
-                        [usize::try_from(random.below(3)).unwrap()]
-                    .map(str::to_owned),
+                    region: [Some("SP"), Some("RJ"), None][random.below(3)].map(str::to_owned),
                     line,
                     load: self.loads,
                 });
@@ -239,10 +217,8 @@ fn told(row: &Row) -> String {
 }
 
 impl LoadStep for Loading {
-    /// Distribution and sort keys are Redshift's.
     fn create_statement(&self, statement: &str) -> String {
-        let (columns, _) = statement.split_once("\n)").unwrap();
-        format!("{columns}\n)")
+        testkit::without_redshift_keys(statement)
     }
 
     async fn load(

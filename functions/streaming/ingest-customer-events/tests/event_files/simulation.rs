@@ -14,26 +14,13 @@ use sql_store::{
     Options,
     observer::{Point, StatementObserver},
 };
-use testkit::databases;
+use testkit::{Random, databases};
 use tokio::sync::Notify;
 
 const SEEDS: u64 = 5;
 const STEPS: usize = 14;
 /// More than there are in any run of a batch.
-const POINTS: u64 = 60;
-
-/// SplitMix64: a seed is a history.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
+const POINTS: usize = 60;
 
 /// Ends an instance at its n-th point.
 struct Death {
@@ -115,36 +102,36 @@ async fn deliver(shop: &Shop, batch: &[Said], dies_at: Option<usize>) -> bool {
     }
 }
 
-fn batch(dice: &mut Dice, known: u64) -> Vec<Said> {
-    let length = 1 + dice.below(12);
+fn batch(random: &mut Random, known: u64) -> Vec<Said> {
+    let length = 1 + random.below(12);
     (0..length)
         .map(|_| Said {
-            number: dice.below(known + 8),
-            is_altered: dice.below(12) == 0,
+            number: random.below(known + 8),
+            is_altered: random.one_in(12),
         })
         .collect()
 }
 
 async fn history(shop: &Shop, seed: u64, label: &str) {
-    let mut dice = Dice(seed);
+    let mut random = Random::new(seed);
     let mut waiting: Vec<Vec<Said>> = Vec::new();
     let mut model = Model::default();
     for step in 0..STEPS {
         let known = (step as u64) * 6;
-        waiting.extend((0..1 + dice.below(3)).map(|_| batch(&mut dice, known)));
+        waiting.extend((0..1 + random.below(3)).map(|_| batch(&mut random, known)));
         // Up to three instances at once, each with a batch from anywhere in the queue.
         let mut taken = Vec::new();
         while taken.len() < 3 && !waiting.is_empty() {
-            let place = usize::try_from(dice.below(waiting.len() as u64)).unwrap();
-            let dies = dice.below(3) == 0;
-            let at = dies.then(|| usize::try_from(dice.below(POINTS)).unwrap());
+            let place = random.below(waiting.len());
+            let dies = random.one_in(3);
+            let at = dies.then(|| random.below(POINTS));
             taken.push((waiting.swap_remove(place), at));
         }
         let runs = taken.iter().map(|(batch, at)| deliver(shop, batch, *at));
         let outcomes = futures::future::join_all(runs).await;
         for ((batch, _), is_done) in taken.into_iter().zip(outcomes) {
             // A queue gives again what was not acknowledged, and sometimes what was.
-            if !is_done || dice.below(5) == 0 {
+            if !is_done || random.one_in(5) {
                 waiting.push(batch.clone());
             }
             for said in batch {
