@@ -25,7 +25,7 @@ const KILLS: usize = 20;
 /// Events of the data set that is replayed between kills, where the real ones are not there.
 const MADE_UP: usize = 6_000;
 /// A life is this long at most, so that most end amid the work.
-const LONGEST_LIFE_MS: usize = 2_600;
+const LONGEST_LIFE_MS: usize = 2_000;
 
 fn demonstration(state: &Path, data: &Path) -> Command {
     let mut command = Command::new(testkit::function_binaries().join("feira-local"));

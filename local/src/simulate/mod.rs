@@ -2,7 +2,6 @@
 
 mod model;
 mod pace;
-mod random;
 mod replay;
 
 use std::path::PathBuf;

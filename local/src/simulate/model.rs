@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::random::Random;
+use fastrand::Rng;
 
 /// Sessions that go on side by side.
 const OPEN_SESSIONS: usize = 40;
@@ -94,7 +94,7 @@ enum Stage {
 
 /// The shop.
 pub struct Shop {
-    random: Random,
+    random: Rng,
     products: Vec<Product>,
     sessions: Vec<Session>,
     next_session: usize,
@@ -107,11 +107,11 @@ pub struct Shop {
 impl Shop {
     /// The shop of this seed.
     pub fn new(seed: u64) -> Self {
-        let mut random = Random::new(seed);
+        let mut random = Rng::with_seed(seed);
         let (cheapest, more) = PRICES_CENTAVOS;
         let products = (0..PRODUCTS).map(|_| Product {
-            price_centavos: cheapest + whole(random.below(more)),
-            level: whole(FIRST_LEVEL + random.below(FIRST_LEVEL / 2)),
+            price_centavos: cheapest + whole(random.usize(..more)),
+            level: whole(FIRST_LEVEL + random.usize(..FIRST_LEVEL / 2)),
             is_ordered: false,
         });
         let products = products.collect();
@@ -142,7 +142,7 @@ impl Shop {
         self.happened += 1;
         let mut levels = self.deliver();
         loop {
-            let place = self.random.below(self.sessions.len());
+            let place = self.random.usize(..self.sessions.len());
             let Some((kind, product, units)) = self.go_on(place) else {
                 let fresh = self.open_session();
                 if let Some(session) = self.sessions.get_mut(place) {
@@ -177,11 +177,11 @@ impl Shop {
             Stage::Over => None,
             Stage::Looking => {
                 // Of two choices the first counts more: few products are looked at much.
-                let bound = self.random.below(PRODUCTS) + 1;
-                let product = self.random.below(bound);
-                session.stage = if self.random.permille(CART_PERMILLE) {
+                let bound = self.random.usize(..PRODUCTS) + 1;
+                let product = self.random.usize(..bound);
+                session.stage = if is_one_of(&mut self.random, CART_PERMILLE) {
                     Stage::Wanting(product)
-                } else if self.random.permille(LAST_LOOK_PERMILLE) {
+                } else if is_one_of(&mut self.random, LAST_LOOK_PERMILLE) {
                     Stage::Over
                 } else {
                     Stage::Looking
@@ -189,10 +189,10 @@ impl Shop {
                 Some((Kind::Click, product, 0))
             }
             Stage::Wanting(product) => {
-                let units = 1 + i64::from(self.random.permille(TWO_UNITS_PERMILLE));
+                let units = 1 + i64::from(is_one_of(&mut self.random, TWO_UNITS_PERMILLE));
                 let level = self.products.get(product).map_or(0, |stock| stock.level);
                 // What is not there can't be bought.
-                let is_left = self.random.permille(ABANDONED_PERMILLE) || level < units;
+                let is_left = is_one_of(&mut self.random, ABANDONED_PERMILLE) || level < units;
                 session.stage = match is_left {
                     true => Stage::Over,
                     false => Stage::Carted(product, units),
@@ -209,9 +209,9 @@ impl Shop {
     }
 
     fn open_session(&mut self) -> Session {
-        let is_known = self.users > 0 && self.random.permille(RETURNING_PERMILLE);
+        let is_known = self.users > 0 && is_one_of(&mut self.random, RETURNING_PERMILLE);
         let user = if is_known {
-            self.random.below(self.users)
+            self.random.usize(..self.users)
         } else {
             self.users += 1;
             self.users - 1
@@ -252,6 +252,11 @@ impl Shop {
         }
         levels
     }
+}
+
+/// True so many times of a thousand.
+fn is_one_of(random: &mut Rng, permille: usize) -> bool {
+    random.usize(..1_000) < permille
 }
 
 fn whole(number: usize) -> i64 {

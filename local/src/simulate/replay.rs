@@ -16,7 +16,7 @@ use crate::topics::{NewRecord, Topics};
 
 /// Within a long silence it is told so often that it goes on.
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);
-/// `id_evento` is no longer than this (docs of `eventos_clientes`).
+/// Nobody takes a longer `id_evento` (`contracts::events`).
 const LONGEST_EVENT_ID: usize = 120;
 
 /// A line of the file.

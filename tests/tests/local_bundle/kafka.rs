@@ -5,11 +5,60 @@ use std::collections::{BTreeMap, BTreeSet};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
 use serde_json::Value;
 
 use crate::stage::Stage;
 
 const PARTITIONS: i32 = 3;
+
+/// Apache Kafka where it can be had, else librdkafka's stand-in for it.
+enum Cluster {
+    Real(testkit::Kafka),
+    StandIn(MockCluster<'static, DefaultProducerContext>),
+}
+
+impl Cluster {
+    fn get() -> Self {
+        match testkit::kafka() {
+            Some(kafka) => Self::Real(kafka),
+            None => Self::StandIn(MockCluster::new(1).expect("a stand-in")),
+        }
+    }
+
+    fn brokers(&self) -> String {
+        match self {
+            Self::Real(kafka) => kafka.brokers().to_owned(),
+            Self::StandIn(cluster) => cluster.bootstrap_servers(),
+        }
+    }
+
+    /// A name that no other test has.
+    fn name(&self, begins: &str) -> String {
+        match self {
+            Self::Real(kafka) => kafka.name(begins),
+            Self::StandIn(_) => format!("{begins}-um"),
+        }
+    }
+
+    async fn make(&self, topic: &str) {
+        match self {
+            Self::Real(kafka) => {
+                let mut client = ClientConfig::new();
+                client.set("bootstrap.servers", kafka.brokers());
+                let admin: AdminClient<DefaultClientContext> = client.create().expect("a client");
+                let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1));
+                let made = admin.create_topics([&new], &AdminOptions::new()).await;
+                made.expect("Kafka answers").remove(0).expect("a topic");
+            }
+            Self::StandIn(cluster) => {
+                let made = cluster.create_topic(topic, PARTITIONS, 1);
+                made.expect("a topic");
+            }
+        }
+    }
+}
 
 /// An instance's stage on a topic that no other test has, in the place of `clientes`.
 struct Scene {
@@ -19,16 +68,11 @@ struct Scene {
 }
 
 impl Scene {
-    async fn on(kafka: &testkit::Kafka) -> Self {
+    async fn on(kafka: &Cluster) -> Self {
         let topic = kafka.name("clientes");
-        let mut client = ClientConfig::new();
-        client.set("bootstrap.servers", kafka.brokers());
-        let admin: AdminClient<DefaultClientContext> = client.create().expect("a client");
-        let new = NewTopic::new(&topic, PARTITIONS, TopicReplication::Fixed(1));
-        let made = admin.create_topics([&new], &AdminOptions::new()).await;
-        made.expect("Kafka answers").remove(0).expect("a topic");
+        kafka.make(&topic).await;
         let mut stage = Stage::empty();
-        stage.set("KAFKA_BROKERS", kafka.brokers());
+        stage.set("KAFKA_BROKERS", &kafka.brokers());
         let template = stage.own_template();
         let text = std::fs::read_to_string(&template).expect("a file");
         let text = text.replace("[clientes]", &format!("[{topic}]"));
@@ -65,10 +109,7 @@ impl Scene {
 
 #[tokio::test]
 async fn a_clusters_topic_is_read_as_a_mapping_reads_it() {
-    let Some(kafka) = testkit::kafka() else {
-        eprintln!("FEIRA_KAFKA_BROKERS is not set: no Kafka to read");
-        return;
-    };
+    let kafka = Cluster::get();
     let mut scene = Scene::on(&kafka).await;
     scene.start();
     let lines = (0..40).map(|n| format!("{{\"id\":\"c{}\",\"n\":{n}}}\n", n % 7));
@@ -132,7 +173,7 @@ async fn a_clusters_topic_is_read_as_a_mapping_reads_it() {
         topic: scene.topic.clone(),
         template: scene.template.clone(),
     };
-    second.stage.set("KAFKA_BROKERS", kafka.brokers());
+    second.stage.set("KAFKA_BROKERS", &kafka.brokers());
     second.start();
     second
         .stage
@@ -141,10 +182,7 @@ async fn a_clusters_topic_is_read_as_a_mapping_reads_it() {
 
 #[tokio::test]
 async fn two_instances_of_one_group_share_the_partitions_and_take_over() {
-    let Some(kafka) = testkit::kafka() else {
-        eprintln!("FEIRA_KAFKA_BROKERS is not set: no Kafka to read");
-        return;
-    };
+    let kafka = Cluster::get();
     let mut first = Scene::on(&kafka).await;
     let group = kafka.name("grupo");
     let mut second = Scene {
@@ -152,7 +190,7 @@ async fn two_instances_of_one_group_share_the_partitions_and_take_over() {
         topic: first.topic.clone(),
         template: first.template.clone(),
     };
-    second.stage.set("KAFKA_BROKERS", kafka.brokers());
+    second.stage.set("KAFKA_BROKERS", &kafka.brokers());
     for scene in [&mut first, &mut second] {
         scene.stage.set("KAFKA_GROUP", &group);
         scene.start();
