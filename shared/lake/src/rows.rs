@@ -42,8 +42,8 @@ pub struct EventRow {
     pub product: Option<String>,
     /// `timestamp`; `dia` is its São Paulo day.
     pub occurred: UtcMillis,
-    /// `id_evento`.
-    pub event_id: Option<String>,
+    /// `id_evento`, or the message's identity where the event came without one.
+    pub event_id: String,
     /// `id_sessao`.
     pub session: Option<String>,
     /// `quantidade`.
@@ -107,7 +107,7 @@ pub async fn write_events(
         texts(&rows, |row| Some(&row.kind)),
         texts(&rows, |row| row.product.as_deref()),
         times(rows.iter().map(|row| row.occurred)),
-        texts(&rows, |row| row.event_id.as_deref()),
+        texts(&rows, |row| Some(&row.event_id)),
         texts(&rows, |row| row.session.as_deref()),
         Arc::new(quantities),
         Arc::new(prices.with_precision_and_scale(18, 2)?),

@@ -31,7 +31,7 @@ fn row(number: i64) -> EventRow {
         kind: "clique".into(),
         product: is_full.then(|| format!("p{number}")),
         occurred: now().plus_millis(-number * 3_600_000),
-        event_id: Some(format!("e{number}")),
+        event_id: format!("e{number}"),
         session: None,
         quantity: is_full.then_some(2),
         price_centavos: is_full.then_some(3_990),

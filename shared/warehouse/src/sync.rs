@@ -169,7 +169,7 @@ const fn keys(table: Table) -> &'static str {
         Table::OrdersWithoutSale => "id_pedido",
         // Compaction brings the same rows in other files.
         Table::CustomerEvents => "id_evento",
-        Table::Stock => "id_produto, ultima_atualizacao",
+        Table::Stock => "id_produto, ultima_atualizacao, nivel_estoque",
         Table::MostViewed => "id_produto, dia",
     }
 }

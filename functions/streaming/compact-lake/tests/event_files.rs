@@ -69,7 +69,7 @@ impl Shop {
             kind: "clique".into(),
             product: Some(format!("p{place}")),
             occurred: now().plus_millis(-number * 60_000 - place * 43_200_000),
-            event_id: Some(format!("e{number}-{place}")),
+            event_id: format!("e{number}-{place}"),
             session: None,
             quantity: None,
             price_centavos: Some(number),

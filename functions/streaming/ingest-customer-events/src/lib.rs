@@ -130,7 +130,11 @@ fn rows(
                 kind: event.kind.as_str().to_owned(),
                 product: event.product.as_ref().map(|id| id.as_str().to_owned()),
                 occurred: event.occurred,
-                event_id: event.event_id.clone(),
+                // Without its own, what tells it from others: every row of the lake has one.
+                event_id: event
+                    .event_id
+                    .clone()
+                    .unwrap_or_else(|| received.identity.clone()),
                 session: event.session.clone(),
                 quantity: event.quantity,
                 price_centavos: event.price.map(|price| price.get()),

@@ -14,7 +14,7 @@ use domain::{
 };
 use serde_json::json;
 use shop::{FUNCTION, NOW, Shop, sqs};
-use sql_store::{StoreError, Tx, values};
+use sql_store::{StoreError, Tx, events::profiles::of_users, products::note_category, values};
 use testkit::{databases, event, event_cases};
 
 /// What each event file leaves: events, clicks, duplicates, conflicts, late, ahead, dead letters.
@@ -157,6 +157,79 @@ async fn a_click_is_noted_with_the_profile_of_the_customer_and_an_erasure_takes_
             .unwrap();
         assert_eq!(shop.number("SELECT COUNT(*) FROM profiles").await, 0);
         assert_eq!(shop.number("SELECT COUNT(*) FROM click_log").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn the_favourite_category_is_that_of_most_units_in_paid_orders() {
+    for database in databases().await {
+        let shop = Shop::open(database.url()).await;
+        // Customer, order, status, product, units. Of equals the first by name is the favourite.
+        let lines = [
+            ("ana", "p1", "pago", "sandalia", 2),
+            ("ana", "p1", "pago", "chapeu", 3),
+            ("ana", "p2", "concluido", "bota", 2),
+            ("ana", "p3", "cancelado", "livro", 50),
+            ("ana", "p4", "pago", "sem-categoria", 90),
+            ("rui", "p5", "pago", "livro", 1),
+            ("rui", "p5", "pago", "chapeu", 1),
+        ];
+        let categories = [
+            ("sandalia", "calcados"),
+            ("bota", "calcados"),
+            ("chapeu", "acessorios"),
+            ("livro", "livros"),
+        ];
+        let insert = async |tx: &Tx| {
+            for customer in ["ana", "rui", "eva"] {
+                tx.execute(
+                    "INSERT INTO customers (customer_id, version, deleted, registered_ms, \
+                     updated_ms) VALUES (?, 1, 0, 0, 0)",
+                    values![customer],
+                )
+                .await?;
+            }
+            for (product, category) in categories {
+                note_category(tx, product, category, NOW).await?;
+            }
+            for (number, (customer, order, status, product, units)) in (0..).zip(lines) {
+                tx.insert_new(
+                    "INSERT INTO purchases (order_id, customer_id, status, total_centavos, \
+                     approved_ms, updated_ms) VALUES (?, ?, ?, 1000, 1, 0)",
+                    values![order, customer, status],
+                )
+                .await?;
+                tx.execute(
+                    "INSERT INTO order_lines (order_id, line, product_id, quantity, \
+                     price_centavos) VALUES (?, ?, ?, ?, 100)",
+                    values![order, number, product, units],
+                )
+                .await?;
+            }
+            Ok(())
+        };
+        shop.store
+            .transact::<_, StoreError, _>(insert)
+            .await
+            .unwrap();
+        let users = ["ana", "eva", "ninguem", "rui"].into();
+        let profiles = of_users(&shop.store, &users, NOW).await.unwrap();
+        let favourites: Vec<(&str, Option<&str>)> = profiles
+            .iter()
+            .map(|(user, profile)| (user.as_str(), profile.favourite_category.as_deref()))
+            .collect();
+        let expected = [
+            ("ana", Some("calcados")),
+            ("eva", None),
+            ("rui", Some("acessorios")),
+        ];
+        assert_eq!(favourites, expected, "{}", database.label());
+        // As it is kept, and as each click is noted with it.
+        assert_eq!(of_users(&shop.store, &users, NOW).await, Ok(profiles));
+        shop.receive(event(FUNCTION, "accepted-story")).await;
+        let of_ana = "SELECT COUNT(*) FROM click_log WHERE user_id = 'ana' \
+            AND favourite_category = 'calcados'";
+        assert_eq!(shop.number(of_ana).await, 2);
     }
 }
 
