@@ -4,7 +4,7 @@ use std::{env, error::Error, process::ExitCode};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Parser;
-use cold_start::{DatabaseName, Need, SqlParts, keys};
+use cold_start::{DatabaseName, Need, SqlParts, aws_credentials, keys};
 use contracts::telesales::Telesales;
 use kafka_consumer::{Keys, Settings};
 use lambda_kit::{clock, logging};
@@ -47,7 +47,8 @@ Environment, with a default:
   KAFKA_GROUP                feira-televendas
   KAFKA_DEAD_LETTER_TOPIC    clientes.cartas-mortas; make it with a retention, which is its expiry
   KAFKA_SECURITY             plaintext; or tls, sasl_tls, sasl_plaintext
-  KAFKA_SASL_MECHANISM       SCRAM-SHA-512; or SCRAM-SHA-256, PLAIN
+  KAFKA_SASL_MECHANISM       SCRAM-SHA-512; or SCRAM-SHA-256, PLAIN, and for Amazon MSK AWS_MSK_IAM,
+                             which needs AWS_REGION and the role of the process
   KAFKA_USER, KAFKA_PASSWORD, KAFKA_CA_FILE
   KAFKA_INSTANCE_ID          none; a name that outlives restarts (a pod's of a StatefulSet)
   KAFKA_SESSION_TIMEOUT_MS   10000; after so long a dead process's partitions go to the others
@@ -80,7 +81,11 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         tracing::info!(count = done.len(), "migrated");
         return Ok(());
     }
-    let settings = Settings::read(|name| env::var(name).ok())?;
+    let mut settings = Settings::read(|name| env::var(name).ok())?;
+    if settings.cluster.is_iam() {
+        let credentials = aws_credentials().await;
+        settings.cluster = settings.cluster.with_credentials(credentials);
+    }
     let mapping = env::var("TELESALES_MAPPING").unwrap_or_default();
     kafka_consumer::start::<Telesales>(settings, &mapping, store, keys).await?;
     Ok(())

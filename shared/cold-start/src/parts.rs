@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use contracts::envelope::Claim;
 use files::{FileAddress, FileError, Files, FolderFiles, S3Files};
 use invocations::Invoker;
@@ -127,6 +128,12 @@ impl SqlParts {
         Announcer::new(self.store.clone(), &self.process, self.sdk.as_ref())
     }
 
+    /// AWS credentials, for a client that signs by itself; none where there is no AWS.
+    #[must_use]
+    pub fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        self.sdk.as_ref().and_then(SdkConfig::credentials_provider)
+    }
+
     /// Invokes functions that the template names; none where there is no Lambda to ask.
     #[must_use]
     pub fn invoker(&self, timeout: Duration) -> Option<Invoker> {
@@ -210,6 +217,12 @@ impl QueueParts {
         FilesSource::of(&self.process, self.secrets.stage(), self.sdk.as_ref())?.open()
     }
 
+    /// AWS credentials, for a client that signs by itself; none where there is no AWS.
+    #[must_use]
+    pub fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        self.sdk.as_ref().and_then(SdkConfig::credentials_provider)
+    }
+
     /// The key that seals dead letters, which was declared.
     ///
     /// # Errors
@@ -255,6 +268,11 @@ async fn settings(needs: &[Need]) -> Result<Settings, StartError> {
     })
 }
 
+/// The credentials of this process, where it runs in AWS: of its role, or of the environment.
+pub async fn aws_credentials() -> Option<SharedCredentialsProvider> {
+    load_sdk().await.credentials_provider()
+}
+
 /// What a function that writes to Kafka needs of the secret: nothing where KAFKA_SECURITY asks for
 /// no user.
 #[must_use]
@@ -265,9 +283,13 @@ pub fn kafka_needs() -> &'static [Need] {
     ];
     let process = ProcessEnvironment::current();
     let has_brokers = process.get("KAFKA_BROKERS").is_some();
-    let has_user = process
-        .get("KAFKA_SECURITY")
-        .is_some_and(|word| word.starts_with("sasl"));
+    let says = |name, begins: &str| {
+        process
+            .get(name)
+            .is_some_and(|word| word.starts_with(begins))
+    };
+    // Amazon MSK's access control by IAM knows no user.
+    let has_user = says("KAFKA_SECURITY", "sasl") && !says("KAFKA_SASL_MECHANISM", "AWS_MSK_IAM");
     if has_brokers && has_user { &NEEDS } else { &[] }
 }
 

@@ -72,6 +72,38 @@ pub struct CollectedBody {
     pub recusas: Vec<Refusal>,
 }
 
+/// A list of objects, each judged alone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judged {
+    /// The place of each that was taken, from 0 on.
+    pub places: Vec<usize>,
+    /// What was taken.
+    pub taken: Vec<Collected>,
+    /// What was not.
+    pub refusals: Vec<Refusal>,
+}
+
+impl Judged {
+    /// Reads each object.
+    #[must_use]
+    pub fn of(
+        items: &[Value],
+        read: impl Fn(usize, &Value) -> Result<Collected, BadMessage>,
+    ) -> Self {
+        let mut judged = Self::default();
+        for (index, item) in items.iter().enumerate() {
+            match read(index, item) {
+                Ok(one) => {
+                    judged.places.push(index);
+                    judged.taken.push(one);
+                }
+                Err(bad) => judged.refusals.push(Refusal::new(index, &bad)),
+            }
+        }
+        judged
+    }
+}
+
 impl Refusal {
     /// Of the object at this place.
     #[must_use]

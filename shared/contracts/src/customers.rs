@@ -3,6 +3,8 @@
 //! `{id_cliente, versao|atualizado_em, nome, cpf, email, telefone, regiao, consentimentos}`.
 //! Architecture invariant: what is refused here names a field and never holds a value of it.
 
+mod outgoing;
+
 use domain::Invalid;
 use domain::customers::{News, Place, Profile};
 use domain::identity::CustomerId;
@@ -12,8 +14,14 @@ use serde_json::Value;
 
 use crate::fields::{BadMessage, Fields};
 
-/// Names under which a customer agrees to take part in referrals.
+pub use outgoing::{CHANGED, CustomerChanged, write};
+
+/// The topic.
+pub const TOPIC: &str = "clientes";
+/// Names under which a customer agrees to take part in referrals; we write the first.
 const REFERRAL_CONSENTS: [&str; 2] = ["mgm", "indicacao"];
+/// The name under which a customer agrees to be called.
+const TELESALES_CONSENTS: [&str; 1] = ["televendas"];
 
 /// A record of the topic, as Kafka holds it.
 #[derive(Clone, Copy)]
@@ -62,7 +70,8 @@ pub fn read(source: Source<'_>) -> Result<News, BadMessage> {
             email: said(&fields, "email", Email::parse)?,
             phone: said(&fields, "telefone", Phone::parse)?,
             region: said(&fields, "regiao", Region::parse)?,
-            referral_consent: referral_consent(fields.value("consentimentos"))?,
+            referral_consent: agreed(fields.value("consentimentos"), &REFERRAL_CONSENTS)?,
+            telesales_consent: agreed(fields.value("consentimentos"), &TELESALES_CONSENTS)?,
         }),
     })
 }
@@ -110,7 +119,7 @@ fn version(fields: &Fields) -> Result<Option<i64>, BadMessage> {
 }
 
 /// An object of true and false, or a list of what was agreed to. What is not said is not agreed to.
-fn referral_consent(consents: Option<&Value>) -> Result<bool, BadMessage> {
+fn agreed(consents: Option<&Value>, asked: &[&str]) -> Result<bool, BadMessage> {
     const WRONG: BadMessage = BadMessage::invalid(
         "consentimentos",
         "must be an object of booleans or a list of texts",
@@ -122,14 +131,11 @@ fn referral_consent(consents: Option<&Value>) -> Result<bool, BadMessage> {
                 return Err(WRONG);
             }
             let agreed = |name: &&str| by_name.get(*name) == Some(&Value::Bool(true));
-            Ok(REFERRAL_CONSENTS.iter().any(agreed))
+            Ok(asked.iter().any(agreed))
         }
         Some(Value::Array(names)) => {
             let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
-            Ok(names
-                .ok_or(WRONG)?
-                .iter()
-                .any(|name| REFERRAL_CONSENTS.contains(name)))
+            Ok(names.ok_or(WRONG)?.iter().any(|name| asked.contains(name)))
         }
         Some(_) => Err(WRONG),
     }

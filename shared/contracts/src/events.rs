@@ -56,6 +56,50 @@ pub fn read(fields: &Fields) -> Result<CustomerEvent, BadMessage> {
     })
 }
 
+/// An event from what [`CustomerEvent::content`] wrote of it, under another id; none where the text
+/// is no such content.
+#[must_use]
+pub fn of_content(content: &str, event_id: &str) -> Option<Value> {
+    // Its texts are visible ASCII, so a space only stands between two parts.
+    let parts: Vec<Option<Value>> = content
+        .split(' ')
+        .map(|part| match part {
+            "-" => Some(None),
+            part => serde_json::from_str(part).ok().map(Some),
+        })
+        .collect::<Option<_>>()?;
+    let [
+        user,
+        kind,
+        product,
+        occurred,
+        session,
+        quantity,
+        price,
+        reference,
+    ] = <[Option<Value>; 8]>::try_from(parts).ok()?;
+    let occurred = UtcMillis::new(occurred?.as_i64()?).ok()?;
+    let price = match price {
+        None => None,
+        Some(price) => Some(Centavos::new(price.as_i64()?).ok()?.to_string().into()),
+    };
+    let fields = [
+        ("id_usuario", user),
+        ("tipo_evento", kind),
+        ("id_produto", product),
+        ("timestamp", Some(occurred.to_string().into())),
+        ("id_evento", Some(event_id.into())),
+        ("id_sessao", session),
+        ("quantidade", quantity),
+        ("preco", price),
+        ("ref", reference),
+    ];
+    let given = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Some(Value::Object(given.collect()))
+}
+
 fn visible(text: &str, longest: usize) -> Result<String, Invalid> {
     let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
     if is_visible && (1..=longest).contains(&text.len()) {
@@ -106,6 +150,21 @@ mod tests {
 
     fn read_text(json: &str) -> Result<CustomerEvent, BadMessage> {
         read(&Fields::read(json.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn what_was_kept_of_an_event_is_the_event_again() {
+        let bare =
+            r#"{"id_usuario":"u-\"\\","tipo_evento":"busca","timestamp":"2026-11-20T12:00:00Z"}"#;
+        for json in [GOOD, bare] {
+            let event = read_text(json).unwrap();
+            let again = of_content(&event.content(), "outro").unwrap();
+            let mut again = read_text(&again.to_string()).unwrap();
+            assert_eq!(again.event_id.as_deref(), Some("outro"));
+            again.event_id = event.event_id.clone();
+            assert_eq!(again, event);
+        }
+        assert_eq!(of_content("\"u\" \"clique\"", "x"), None);
     }
 
     #[test]

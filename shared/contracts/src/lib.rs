@@ -15,4 +15,5 @@ pub mod quality;
 pub mod sales;
 pub mod sales_summary;
 pub mod stock;
+pub mod stock_pages;
 pub mod telesales;

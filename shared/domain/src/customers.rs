@@ -1,4 +1,5 @@
-//! Customers whose master is another system: which news of one is the newest.
+//! Customers: which news of one is the newest where another system is their master, and their
+//! versions where Feira is.
 
 pub use crate::changes::Place;
 use crate::changes::{Mark, Stamp};
@@ -21,6 +22,8 @@ pub struct Profile {
     pub region: Option<Region>,
     /// Whether the customer agreed to take part in referrals.
     pub referral_consent: bool,
+    /// Whether the customer agreed to be called by telesales.
+    pub telesales_consent: bool,
 }
 
 /// News of a customer.
@@ -91,6 +94,33 @@ impl News {
 }
 
 impl Customer {
+    /// What is to be kept after a change of ours, where Feira is the customers' master: a profile,
+    /// or nothing for a deletion. Nothing when that is what is kept.
+    #[must_use]
+    pub fn changed(
+        id: CustomerId,
+        kept: Option<&Self>,
+        profile: Option<Profile>,
+        now: UtcMillis,
+    ) -> Option<Self> {
+        if kept.and_then(|kept| kept.profile.as_ref()) == profile.as_ref() {
+            return None;
+        }
+        let agrees = profile
+            .as_ref()
+            .is_some_and(|profile| profile.referral_consent);
+        let since = kept.and_then(|kept| kept.consented).unwrap_or(now);
+        let highest = kept.and_then(|kept| kept.version).unwrap_or_default();
+        Some(Self {
+            id,
+            version: Some(highest.saturating_add(1)),
+            place: None,
+            profile,
+            registered: kept.map_or(now, |kept| kept.registered),
+            consented: agrees.then_some(since),
+        })
+    }
+
     const fn mark(&self) -> Mark {
         Mark {
             version: self.version,
@@ -244,5 +274,22 @@ mod tests {
         };
         assert!(later.supersedes(&kept));
         assert!(!earlier.supersedes(&kept));
+    }
+
+    #[test]
+    fn each_change_of_ours_is_a_version_more_and_the_same_again_is_none() {
+        let id = || CustomerId::parse("c1").unwrap();
+        let first = Customer::changed(id(), None, some(), NOW).unwrap();
+        assert_eq!((first.version, first.place), (Some(1), None));
+        assert!(Customer::changed(id(), Some(&first), some(), NOW).is_none());
+        assert!(Customer::changed(id(), None, None, NOW).is_none());
+        let synced = news(Some(7), 3, some()).applied(None, NOW).unwrap();
+        let gone = Customer::changed(id(), Some(&synced), None, NOW).unwrap();
+        assert_eq!(
+            (gone.version, gone.place, &gone.profile),
+            (Some(8), None, &None)
+        );
+        let back = Customer::changed(id(), Some(&gone), some(), NOW.plus_days(1)).unwrap();
+        assert_eq!((back.version, back.registered), (Some(9), NOW));
     }
 }

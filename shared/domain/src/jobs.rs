@@ -80,8 +80,14 @@ pub const VENDAS_SINCRONIZAR_ARMAZEM: Job = Job {
     after: &[SALES_CHECK_QUALITY.name],
 };
 
+/// Asks a warehouse's API for levels of stock, several times a day: a day's run is its last poll.
+pub const STOCK_POLL: Job = Job {
+    name: "estoque_consultar",
+    after: &[],
+};
+
 /// Every job there is.
-pub const ALL: [Job; 9] = [
+pub const ALL: [Job; 10] = [
     MGM_SET_PROMOTERS,
     MGM_CREATE_PROMOTER_VOUCHER,
     MGM_ANCHOR_AUDIT,
@@ -91,6 +97,7 @@ pub const ALL: [Job; 9] = [
     LAKE_CLEAN,
     SALES_EXPORT,
     SALES_CHECK_QUALITY,
+    STOCK_POLL,
 ];
 
 /// How the run of a job for a date stands.

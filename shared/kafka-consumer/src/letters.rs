@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use contracts::changes::Record;
+use kafka_settings::ClusterContext;
 use lambda_kit::{DeadLetters, SealKey, dead_letter::SendFailed};
 use rdkafka::{
     ClientConfig,
@@ -21,7 +22,8 @@ const SEND_LIMIT: Duration = Duration::from_secs(30);
 /// made for the first one.
 pub struct KafkaDeadLetters {
     client: ClientConfig,
-    producer: OnceCell<FutureProducer>,
+    context: ClusterContext,
+    producer: OnceCell<FutureProducer<ClusterContext>>,
     topic: String,
     key: SealKey,
 }
@@ -37,6 +39,7 @@ impl KafkaDeadLetters {
             .set("message.timeout.ms", SEND_LIMIT.as_millis().to_string());
         Self {
             client,
+            context: settings.cluster.context(),
             producer: OnceCell::new(),
             topic: settings.dead_letter_topic.clone(),
             key,
@@ -44,7 +47,10 @@ impl KafkaDeadLetters {
     }
 
     async fn send(&self, body: &str) -> Result<(), KafkaError> {
-        let producer = self.producer.get_or_try_init(async || self.client.create());
+        let context = || self.context.clone();
+        let producer = self
+            .producer
+            .get_or_try_init(async || self.client.create_with_context(context()));
         let record: FutureRecord<'_, str, str> = FutureRecord::to(&self.topic).payload(body);
         let sent = producer.await?.send(record, SEND_LIMIT).await;
         sent.map(|_| ()).map_err(|(error, _)| error)

@@ -16,7 +16,7 @@ use contracts::{
 use lambda_kit::{SealKey, clock, dead_letter::DeadLetter, metrics};
 use rdkafka::{
     Message,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::Consumer as _,
     error::{KafkaError, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
@@ -25,7 +25,7 @@ use tokio::sync::{
     watch,
 };
 
-use crate::{RunError, Settings, health::Health, letters::event_json};
+use crate::{RunError, Settings, health::Health, letters::event_json, runner::Member};
 
 /// Longest time without a look at Kafka.
 const POLL_WAIT: Duration = Duration::from_millis(10);
@@ -63,7 +63,7 @@ impl<R> Batch<R> {
 
 /// What the polling thread works with.
 pub(crate) struct Poller<P: Projection, S> {
-    pub(crate) kafka: Arc<BaseConsumer>,
+    pub(crate) kafka: Arc<Member>,
     pub(crate) consumer: Arc<Consumer<P, S>>,
     pub(crate) settings: Settings,
     pub(crate) key: SealKey,

@@ -5,6 +5,7 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 use consumer::{ChangeStore, Consumer, REFUSED_BY_STORE};
 use contracts::changes::{BadShape, Change, Projection, Record, Shape};
 use domain::{Invalid, pseudonym::PseudonymKey};
+use kafka_settings::ClusterContext;
 use lambda_kit::{DeadLetters, SealKey, clock, dead_letter::DeadLetter, logging, metrics};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
@@ -128,7 +129,8 @@ where
         .await
         .map_err(RunError::Health)?;
     let serving = tokio::spawn(health::serve(listener, Arc::clone(&health)));
-    let kafka: Arc<BaseConsumer> = Arc::new(group_member(&settings).create()?);
+    let context = settings.cluster.context();
+    let kafka: Arc<Member> = Arc::new(group_member(&settings).create_with_context(context)?);
     kafka.subscribe(&[&settings.topic])?;
     let stopping = stop_on_signal().map_err(RunError::Signals)?;
     let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
@@ -174,6 +176,9 @@ where
     metrics::flush(P::NAME, clock::now());
     ended.unwrap_or(Err(RunError::PollerEnded))
 }
+
+/// A client that reads.
+pub(crate) type Member = BaseConsumer<ClusterContext>;
 
 pub(crate) fn group_member(settings: &Settings) -> ClientConfig {
     let mut client = settings.client();
@@ -224,7 +229,7 @@ fn stop_on_signal() -> std::io::Result<watch::Receiver<bool>> {
 
 /// The store's side.
 struct Applier<P: Projection, S> {
-    kafka: Arc<BaseConsumer>,
+    kafka: Arc<Member>,
     consumer: Arc<Consumer<P, S>>,
     settings: Settings,
     letters: KafkaDeadLetters,
@@ -355,11 +360,11 @@ impl<P: Projection, S: ChangeStore<P::Row>> Applier<P, S> {
 fn fetch(settings: &Settings, partition: i32, offset: i64) -> Result<Vec<u8>, String> {
     let topic = &settings.topic;
     let fetched = (|| -> Result<Option<Vec<u8>>, KafkaError> {
-        let reader: BaseConsumer = settings
+        let reader: Member = settings
             .client()
             .set("group.id", format!("{}-cartas", settings.group))
             .set("enable.auto.commit", "false")
-            .create()?;
+            .create_with_context(settings.cluster.context())?;
         let mut place = TopicPartitionList::new();
         place.add_partition_offset(topic, partition, Offset::Offset(offset))?;
         reader.assign(&place)?;

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use kafka_settings::Cluster;
+pub use kafka_settings::Credentials;
+use kafka_settings::{Cluster, ClusterContext};
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
@@ -52,23 +53,25 @@ pub struct NotMade(String);
 /// Writes to the topics of a cluster.
 #[derive(Clone)]
 pub struct KafkaProducer {
-    inner: FutureProducer,
+    inner: FutureProducer<ClusterContext>,
 }
 
 impl KafkaProducer {
     /// The producer of the cluster that these variables tell of ([`Cluster::read`]); none where
-    /// KAFKA_BROKERS is not set.
+    /// KAFKA_BROKERS is not set. `credentials` sign where IAM lets in.
     ///
     /// # Errors
     /// When another variable is missing or wrong.
     pub fn of_settings(
         variable: impl Fn(&str) -> Option<String>,
+        credentials: Option<Credentials>,
         limit: Duration,
     ) -> Result<Option<Self>, NotMade> {
         if variable("KAFKA_BROKERS").is_none() {
             return Ok(None);
         }
         let cluster = Cluster::read(variable).map_err(|bad| NotMade(bad.to_string()))?;
+        let cluster = cluster.with_credentials(credentials);
         Self::new(&cluster, limit).map(Some)
     }
 
@@ -92,7 +95,7 @@ impl KafkaProducer {
             .set("partitioner", "murmur2_random")
             .set("reconnect.backoff.max.ms", LONGEST_RECONNECT_MS)
             .set("socket.keepalive.enable", "true")
-            .create()
+            .create_with_context(cluster.context())
             .map_err(|error: KafkaError| NotMade(error.to_string()))?;
         Ok(Self { inner })
     }

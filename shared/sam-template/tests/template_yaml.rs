@@ -97,7 +97,7 @@ fn environment_gets_plausible_names_outside_aws() {
 #[test]
 fn schedules_pass_the_scheduled_time() {
     let template = read(&[]);
-    assert_eq!(template.schedules.len(), 12);
+    assert_eq!(template.schedules.len(), 13);
     for schedule in &template.schedules {
         let input = schedule.input.as_deref().unwrap();
         assert!(
@@ -181,6 +181,94 @@ fn telesales_is_there_by_choice() {
     let environment = without.environment(command).unwrap();
     assert_eq!(environment["TELESALES_JOB_FUNCTIONS"], "{}");
     assert_eq!(environment["TELESALES_SECRET_ID"], "");
+}
+
+/// Function names, queue URLs and bucket names end with the logical id outside AWS.
+fn names(template: &Template, variable: &str) -> String {
+    let command = template.function("RunCommandFunction").unwrap();
+    template.environment(command).unwrap()[variable].clone()
+}
+
+#[test]
+fn whatever_failed_for_good_can_be_replayed_by_an_operator() {
+    let template = read(&[
+        ("TelesalesSecretArn", "telesales"),
+        ("Kafka", "self-managed"),
+        ("KafkaBootstrapServers", "a:9092"),
+    ]);
+    let both = |shop: &str, telesales: &str| names(&template, shop) + &names(&template, telesales);
+    let buckets = both("FAILED_BATCHES", "TELESALES_FAILED_BATCHES");
+    let functions = both("BATCH_FUNCTIONS", "TELESALES_BATCH_FUNCTIONS");
+    for mapping in template.topic_mappings.iter().filter(|one| one.present) {
+        let bucket = mapping.on_failure.as_deref().unwrap().to_lowercase();
+        assert!(buckets.to_lowercase().contains(&bucket), "{bucket}");
+        assert!(functions.contains(&format!("\"{}\"", mapping.function)));
+    }
+    let routes = both("DEAD_LETTER_ROUTES", "TELESALES_DEAD_LETTER_ROUTES");
+    // Lambda writes a failed asynchronous invocation, the scheduler a run that never began.
+    let without_reader = ["InvocationDeadLetters", "ScheduleDeadLetters"];
+    for queue in template.queues.iter().filter(|queue| queue.present) {
+        let id = queue.logical_id.as_str();
+        let is_letters = id.contains("DeadLetters") || id.ends_with("Falhadas");
+        if is_letters && !without_reader.contains(&id) {
+            assert!(routes.contains(&format!("\"{id}\"")), "{id}");
+        }
+    }
+}
+
+#[test]
+fn each_variable_that_a_function_must_have_is_given_to_it() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let template = read(&[]);
+    let mut seen = 0;
+    for function in &template.functions {
+        let source = format!("{root}/{}/src/main.rs", function.code_uri);
+        let source = std::fs::read_to_string(&source).unwrap();
+        for found in source.split("variable(\"").skip(1) {
+            let name = found.split('"').next().unwrap();
+            let id = &function.logical_id;
+            assert!(function.environment.contains_key(name), "{id}: {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn customers_leave_for_kafka_where_feira_is_their_master_and_come_from_it_where_not() {
+    let seen = |parameters: &[(&str, &str)]| {
+        let template = read(parameters);
+        let publish = template.function("PublishOutboxFunction").unwrap();
+        let environment = template.environment(publish).unwrap();
+        let routes: BTreeMap<String, Vec<String>> =
+            serde_json::from_str(&environment["EVENT_ROUTES"]).unwrap();
+        let mut mappings = template.topic_mappings.iter();
+        let syncs = mappings.any(|one| one.present && one.function == "SyncCustomersFunction");
+        let brokers = environment["KAFKA_BROKERS"].clone();
+        (routes["cliente.alterado"].clone(), brokers, syncs)
+    };
+    let kafka = [
+        ("Kafka", "self-managed"),
+        ("KafkaBootstrapServers", "a:9092"),
+    ];
+    let ours = ("CustomersMaster", "feira");
+    let nowhere = (vec![], String::new());
+    let (routes, brokers, syncs) = seen(&kafka);
+    assert_eq!(((routes, brokers), syncs), (nowhere.clone(), true));
+    let (routes, brokers, syncs) = seen(&[ours]);
+    assert_eq!(((routes, brokers), syncs), (nowhere, false));
+    let there = (vec!["kafka:clientes".to_owned()], "a:9092".to_owned());
+    let arn = "arn:aws:kafka:sa-east-1:000000000000:cluster/c/1";
+    let msk = [("Kafka", "msk"), ("MskClusterArn", arn), kafka[1], ours];
+    let (routes, brokers, syncs) = seen(&msk);
+    assert_eq!(((routes, brokers), syncs), (there.clone(), false));
+    let template = read(&msk);
+    let publish = template.function("PublishOutboxFunction").unwrap();
+    let environment = template.environment(publish).unwrap();
+    let iam = ["KAFKA_SECURITY", "KAFKA_SASL_MECHANISM"].map(|name| environment[name].as_str());
+    assert_eq!(iam, ["sasl_tls", "AWS_MSK_IAM"]);
+    let (routes, brokers, syncs) = seen(&[kafka[0], kafka[1], ours]);
+    assert_eq!(((routes, brokers), syncs), (there, false));
 }
 
 #[test]

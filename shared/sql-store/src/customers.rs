@@ -1,5 +1,7 @@
 //! Customers whose master is the company's system: a batch of news in one transaction.
 
+mod master;
+
 use std::collections::BTreeMap;
 
 use domain::customers::{Customer, News, Place, Profile};
@@ -10,6 +12,8 @@ use sea_orm::FromQueryResult;
 
 use crate::{Store, StoreError, Tx, Value, events::profiles, placeholders, values};
 
+pub use master::{announce, change};
+
 /// Rows that one statement reads or writes: well below the 32,766 values of SQLite's.
 const ROWS_PER_STATEMENT: usize = 500;
 /// How often a batch is done again when another batch inserted one of its customers meanwhile.
@@ -17,8 +21,8 @@ const MOST_ATTEMPTS: u32 = 5;
 /// Stored for a customer whose source has no versions: below every version.
 const NO_VERSION: i64 = -1;
 const COLUMNS: &str = "customer_id, version, source_partition, source_offset, deleted, name, cpf, \
-    email, phone, region, consented_ms, registered_ms, updated_ms";
-const COLUMN_COUNT: usize = 13;
+    email, phone, region, consented_ms, telesales_consent, registered_ms, updated_ms";
+const COLUMN_COUNT: usize = 14;
 
 /// What a batch of news changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +46,7 @@ struct Row {
     phone: Option<String>,
     region: Option<String>,
     consented_ms: Option<i64>,
+    telesales_consent: Option<i32>,
     registered_ms: i64,
     updated_ms: i64,
 }
@@ -64,6 +69,7 @@ impl Row {
             phone: text(&self.phone).map(Phone::parse).transpose()?,
             region: text(&self.region).map(Region::parse).transpose()?,
             referral_consent: self.consented_ms.is_some(),
+            telesales_consent: self.telesales_consent.is_some_and(|agreed| agreed != 0),
         };
         Ok(Customer {
             version: Some(self.version).filter(|version| *version != NO_VERSION),
@@ -98,7 +104,8 @@ pub async fn sync(store: &Store, news: &[News], now: UtcMillis) -> Result<Synced
 }
 
 async fn sync_once(tx: &Tx, news: &[News], now: UtcMillis) -> Result<Synced, StoreError> {
-    let mut kept = locked_customers(tx, news).await?;
+    let ids = news.iter().map(|one| one.customer.as_str());
+    let mut kept = locked_customers(tx, ids.collect()).await?;
     let known: Vec<String> = kept.keys().cloned().collect();
     let mut changed: BTreeMap<String, Customer> = BTreeMap::new();
     for one in news {
@@ -108,22 +115,30 @@ async fn sync_once(tx: &Tx, news: &[News], now: UtcMillis) -> Result<Synced, Sto
             changed.insert(id, next);
         }
     }
-    let rewritten: Vec<&String> = known
+    let rewritten: Vec<&str> = known
         .iter()
+        .map(String::as_str)
         .filter(|id| changed.contains_key(*id))
         .collect();
+    let customers: Vec<&Customer> = changed.values().collect();
+    write(tx, &rewritten, &customers, now).await
+}
+
+/// Writes customers in the place of the rows that some of them have.
+async fn write(
+    tx: &Tx,
+    rewritten: &[&str],
+    customers: &[&Customer],
+    now: UtcMillis,
+) -> Result<Synced, StoreError> {
     for ids in rewritten.chunks(ROWS_PER_STATEMENT) {
         let sql = format!(
             "DELETE FROM customers WHERE customer_id IN {}",
             placeholders(1, ids.len())
         );
-        tx.execute(
-            &sql,
-            ids.iter().map(|id| Value::from(id.as_str())).collect(),
-        )
-        .await?;
+        tx.execute(&sql, ids.iter().map(|id| Value::from(*id)).collect())
+            .await?;
     }
-    let customers: Vec<&Customer> = changed.values().collect();
     for rows in customers.chunks(ROWS_PER_STATEMENT) {
         let sql = format!(
             "INSERT INTO customers ({COLUMNS}) VALUES {}",
@@ -147,12 +162,11 @@ async fn sync_once(tx: &Tx, news: &[News], now: UtcMillis) -> Result<Synced, Sto
     })
 }
 
-/// The customers whom the news is about, as far as they are known, locked in the order of their ids.
+/// Those of these customers who are known, locked in the order of their ids.
 async fn locked_customers(
     tx: &Tx,
-    news: &[News],
+    mut ids: Vec<&str>,
 ) -> Result<BTreeMap<String, Customer>, StoreError> {
-    let mut ids: Vec<&str> = news.iter().map(|one| one.customer.as_str()).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut known = BTreeMap::new();
@@ -191,6 +205,7 @@ fn row_values(customer: &Customer, now: UtcMillis) -> Vec<Value> {
         text(profile.and_then(|p| p.phone.as_ref()).map(Phone::expose)),
         text(profile.and_then(|p| p.region).map(Region::as_str)),
         customer.consented.map(UtcMillis::get),
+        profile.map(|profile| i32::from(profile.telesales_consent)),
         customer.registered.get(),
         customer.place.map_or(now, |place| place.recorded).get(),
     ]

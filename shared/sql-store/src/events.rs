@@ -1,6 +1,7 @@
 //! Events of customers: told apart from those that came before, and their effects in one
 //! transaction with their marks.
 
+mod conflicts;
 pub mod live;
 pub mod profiles;
 pub mod views;
@@ -22,6 +23,8 @@ use crate::{
     lake::{self, Change, CommitError},
     placeholders, values,
 };
+
+pub use conflicts::{ConflictId, ConflictRow, conflict, conflicts, forget_conflict};
 
 /// Rows of one statement.
 const BATCH: usize = 500;

@@ -1,8 +1,12 @@
 //! One stock: the newest level of each product, whatever the order in which levels arrive, and the
 //! alerts when one crosses what is low. Levels of products are locked one at a time.
 
+mod history;
+mod polls;
 mod report;
 
+pub use history::{HistoryError, not_in_lake, record_in_lake};
+pub use polls::{last_poll, note_poll};
 pub use report::{AlertRow, StockRow, alerts, levels};
 
 use contracts::stock::{BECAME_LOW, RECOVERED, StockEvent, days_of_cover};

@@ -20,7 +20,7 @@ use publish_outbox::{EventRoutes, PublishOutbox};
 use queues::{EmbeddedQueues, OutgoingMessage, QueueDefinition, Queues, embedded_queue_url};
 use redeem_voucher::RedeemVoucher;
 use reward_purchase::RewardPurchase;
-use run_command::{DeadLetterRoutes, JobFunctions, RunCommand};
+use run_command::{DeadLetterRoutes, JobFunctions, RunCommand, ShopSettings};
 use serde_json::{Value, json};
 use set_promoters::SetPromoters;
 use sql_store::mgm::audit;
@@ -247,6 +247,7 @@ impl Process {
         });
         let failed = |sentence: &str| InvocationFailed::new(sentence);
         let handler = RunCommand {
+            settings: ShopSettings::default(),
             telesales: None,
             store: self.store.clone(),
             queues: Queues::Embedded(self.queues.clone()),

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use collect_events::{CollectEvents, Door};
+use collect_events::CollectEvents;
+use contracts::collect::{EVENTS_TOPIC, STOCK_TOPIC};
 use domain::time::UtcMillis;
+use event_door::Door;
 use files::{Files, FolderFiles};
 use lambda_kit::{Invocation, http};
 use live_metrics::LiveMetrics;
@@ -112,8 +114,12 @@ async fn every_wrong_parameter_of_a_question_gets_a_problem_that_names_it() {
         let source = || LakeSource::new(store.clone(), files.clone(), "sales-bucket");
         let queues = EmbeddedQueues::open(&folder.path().join("filas.sqlite")).await;
         let door = Door::Queues {
-            events_url: embedded_queue_url("EventosQueue"),
-            stock_url: embedded_queue_url("EstoqueQueue"),
+            urls: [
+                (EVENTS_TOPIC, "EventosQueue"),
+                (STOCK_TOPIC, "EstoqueQueue"),
+            ]
+            .map(|(topic, queue)| (topic, embedded_queue_url(queue)))
+            .into(),
             queues: Queues::Embedded(queues.unwrap()),
         };
         let (load, summary) = (ReportLoad::new(store.clone()), SalesSummary::new(source()));

@@ -1,11 +1,9 @@
 //! The HTTP door for shops and warehouses: what they tell goes on to Kafka, or to the queues.
 
-mod door;
 mod ids;
 
-pub use door::{Door, NotSent};
-
-use contracts::collect::{Collected, CollectedBody, EVENTS_TOPIC, Refusal, STOCK_TOPIC, items};
+use contracts::collect::{Collected, CollectedBody, EVENTS_TOPIC, Judged, STOCK_TOPIC, items};
+use event_door::Door;
 use lambda_kit::{
     Problem,
     http::{Handler, Request, Response},
@@ -56,19 +54,16 @@ impl CollectEvents {
         topic: &'static str,
         read: impl Fn(usize, &Value) -> Result<Collected, contracts::fields::BadMessage>,
     ) -> Result<Response, Problem> {
-        let items = items(&request.body)?;
-        let mut body = CollectedBody::default();
-        let (mut places, mut taken) = (Vec::new(), Vec::new());
-        for (index, item) in items.iter().enumerate() {
-            match read(index, item) {
-                Ok(one) => {
-                    places.push(index);
-                    taken.push(one);
-                }
-                Err(bad) => body.recusas.push(Refusal::new(index, &bad)),
-            }
-        }
-        body.recusados = body.recusas.len();
+        let Judged {
+            places,
+            taken,
+            refusals,
+        } = Judged::of(&items(&request.body)?, read);
+        let mut body = CollectedBody {
+            recusados: refusals.len(),
+            recusas: refusals,
+            ..CollectedBody::default()
+        };
         let sent = self.door.send(topic, &taken, request.now).await;
         let unsent: Vec<usize> = places
             .iter()

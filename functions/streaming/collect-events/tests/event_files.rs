@@ -7,9 +7,13 @@
 
 use std::time::Duration;
 
-use collect_events::{CollectEvents, Door};
-use contracts::envelope::Message;
+use collect_events::CollectEvents;
+use contracts::{
+    collect::{EVENTS_TOPIC, STOCK_TOPIC},
+    envelope::Message,
+};
 use domain::time::UtcMillis;
+use event_door::Door;
 use kafka_producer::KafkaProducer;
 use kafka_settings::Cluster;
 use lambda_kit::{Invocation, http};
@@ -43,8 +47,9 @@ impl Scene {
         queues.define(&defined).await.unwrap();
         let door = Door::Queues {
             queues: Queues::Embedded(queues.clone()),
-            events_url: embedded_queue_url("Eventos"),
-            stock_url: embedded_queue_url("Estoque"),
+            urls: [(EVENTS_TOPIC, "Eventos"), (STOCK_TOPIC, "Estoque")]
+                .map(|(topic, queue)| (topic, embedded_queue_url(queue)))
+                .into(),
         };
         Self {
             handler: CollectEvents::new(door),

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::time::UtcMillis;
+use kafka_producer::KafkaProducer;
 use lambda_kit::{Invocation, InvocationFailed, direct::Handler, metrics};
-use queues::{OutgoingMessage, Queues};
+use queues::Queues;
 use serde::Serialize;
 use serde_json::Value;
 use sql_store::{
@@ -13,11 +14,11 @@ use sql_store::{
     outbox::{self, OutgoingEvent},
 };
 
-use crate::EventRoutes;
+use crate::{EventRoutes, Target, outlets::Outlets};
 
 /// Time that a publisher may hold a shard; a dead one's shard is free after it.
 const LEASE_MS: i64 = 30_000;
-/// Left of the lease and of Lambda's time when a publisher begins no further batch.
+/// Left of the lease and of Lambda's time when a publisher begins no further wave.
 const SAFETY_MS: i64 = 10_000;
 const BATCH_EVENTS: u32 = 100;
 /// With more keys delayed in a shard than this, its queues are down and the sweep tries later.
@@ -26,8 +27,7 @@ const PURGED_ROWS: u32 = 5_000;
 
 /// Sends what waits in the outbox.
 pub struct PublishOutbox {
-    store: Store,
-    queues: Queues,
+    outlets: Outlets,
     routes: EventRoutes,
     clock: fn() -> UtcMillis,
 }
@@ -37,7 +37,7 @@ pub struct PublishOutbox {
 pub struct Published {
     /// Events that left.
     pub enviados: u64,
-    /// Events that a queue did not take: they stay for the next sweep.
+    /// Events that a queue or topic did not take: they stay for the next sweep.
     pub adiados: u64,
     /// Expired rows that were deleted.
     pub expurgados: u64,
@@ -53,11 +53,22 @@ impl PublishOutbox {
         clock: fn() -> UtcMillis,
     ) -> Self {
         Self {
-            store,
-            queues,
+            outlets: Outlets {
+                store,
+                queues,
+                kafka: None,
+            },
             routes,
             clock,
         }
+    }
+
+    /// With Kafka, for the topics of the table. A record must be acknowledged, or given up, well
+    /// within [`SAFETY_MS`]: what a publisher sends after its lease could overtake the next one.
+    #[must_use]
+    pub fn with_kafka(mut self, kafka: KafkaProducer) -> Self {
+        self.outlets.kafka = Some(kafka);
+        self
     }
 
     /// Sends everything that waits, until `deadline`. `holder` names this invocation.
@@ -71,16 +82,16 @@ impl PublishOutbox {
     ) -> Result<Published, StoreError> {
         let types = self.routes.types();
         let mut published = Published::default();
-        for shard in outbox::waiting_shards(&self.store, &types).await? {
+        for shard in outbox::waiting_shards(&self.outlets.store, &types).await? {
             let now = (self.clock)();
             let until = now.plus_millis(LEASE_MS);
-            if !outbox::lease_shard(&self.store, shard, holder, now, until).await? {
+            if !outbox::lease_shard(&self.outlets.store, shard, holder, now, until).await? {
                 continue;
             }
             let stop_at = until.min(deadline).plus_millis(-SAFETY_MS);
             self.empty_shard(shard, &types, stop_at, &mut published)
                 .await?;
-            outbox::release_shard(&self.store, shard, holder).await?;
+            outbox::release_shard(&self.outlets.store, shard, holder).await?;
         }
         Ok(published)
     }
@@ -95,12 +106,13 @@ impl PublishOutbox {
         // Keys that a queue did not take wait for the next sweep, and hold up no other key.
         let mut delayed: BTreeSet<String> = BTreeSet::new();
         while (self.clock)() < stop_at && delayed.len() < MOST_DELAYED_KEYS {
-            let events = outbox::unsent(&self.store, shard, types, &delayed, BATCH_EVENTS).await?;
+            let events =
+                outbox::unsent(&self.outlets.store, shard, types, &delayed, BATCH_EVENTS).await?;
             if events.is_empty() {
                 break;
             }
-            let sent = self.send_in_waves(&events).await;
-            outbox::forget_sent(&self.store, &sent).await?;
+            let sent = self.send_in_waves(&events, stop_at).await;
+            outbox::forget_sent(&self.outlets.store, &sent).await?;
             published.enviados += sent.len() as u64;
             published.adiados += (events.len() - sent.len()) as u64;
             let sent: BTreeSet<String> = sent.into_iter().collect();
@@ -112,7 +124,8 @@ impl PublishOutbox {
 
     /// A wave holds one event of each key, and a key whose event failed has none in later waves:
     /// so a key's events leave in order on any kind of queue.
-    async fn send_in_waves(&self, events: &[OutgoingEvent]) -> Vec<String> {
+    /// No wave begins after `stop_at`.
+    async fn send_in_waves(&self, events: &[OutgoingEvent], stop_at: UtcMillis) -> Vec<String> {
         let mut waves: Vec<Vec<&OutgoingEvent>> = Vec::new();
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for event in events {
@@ -126,6 +139,9 @@ impl PublishOutbox {
         let mut failed: BTreeSet<&str> = BTreeSet::new();
         let mut sent = Vec::with_capacity(events.len());
         for mut wave in waves {
+            if (self.clock)() >= stop_at {
+                break;
+            }
             wave.retain(|event| !failed.contains(event.aggregate_key.as_str()));
             failed.extend(self.send_wave(&wave).await);
             let went = wave
@@ -136,60 +152,36 @@ impl PublishOutbox {
         sent
     }
 
-    /// Sends one wave to all its queues; answers the keys that some queue did not take.
+    /// Sends one wave to all its targets; answers the keys that some target did not take.
     async fn send_wave<'e>(&self, wave: &[&'e OutgoingEvent]) -> Vec<&'e str> {
-        let mut by_queue: BTreeMap<&str, Vec<(&'e OutgoingEvent, OutgoingMessage)>> =
-            BTreeMap::new();
-        let mut failed = Vec::new();
+        let mut by_target: BTreeMap<&Target, Vec<&'e OutgoingEvent>> = BTreeMap::new();
         for &event in wave {
-            for queue in self.routes.queues(&event.event_type) {
-                match message(queue, event) {
-                    Some(message) => by_queue.entry(queue).or_default().push((event, message)),
-                    None => {
-                        tracing::error!(event_id = %event.id, "an event's payload is no JSON object");
-                        failed.push(event.aggregate_key.as_str());
-                    }
-                }
+            for target in self.routes.targets(&event.event_type) {
+                by_target.entry(target).or_default().push(event);
             }
         }
-        for (queue, events) in by_queue {
-            let (events, messages): (Vec<&'e OutgoingEvent>, Vec<OutgoingMessage>) =
-                events.into_iter().unzip();
-            let answers = self
-                .queues
-                .send(queue, &messages, (self.clock)().get())
-                .await;
-            for (place, event) in events.into_iter().enumerate() {
-                if let Some(Ok(_)) = answers.get(place) {
+        let mut failed = Vec::new();
+        for (target, events) in by_target {
+            let answers = self.outlets.send(target, &events, (self.clock)()).await;
+            let mut answers = answers.into_iter();
+            for event in events {
+                if let Some(Ok(())) = answers.next().map(|answer| {
+                    answer.inspect_err(|reason| {
+                        tracing::warn!(
+                            event_id = %event.id,
+                            event_type = %event.event_type,
+                            %reason,
+                            "event stays in the outbox"
+                        );
+                    })
+                }) {
                     continue;
                 }
-                let code = answers.get(place).and_then(|answer| answer.as_ref().err());
-                tracing::warn!(
-                    event_type = %event.event_type,
-                    reason = code.map(ToString::to_string).unwrap_or_default(),
-                    "event stays in the outbox"
-                );
                 failed.push(event.aggregate_key.as_str());
             }
         }
         failed
     }
-}
-
-/// The event with its own id, by which consumers tell a repetition; `None` when its payload is
-/// none that our code writes.
-fn message(queue: &str, event: &OutgoingEvent) -> Option<OutgoingMessage> {
-    let Ok(Value::Object(mut body)) = serde_json::from_str(&event.payload) else {
-        return None;
-    };
-    body.insert("id_evento".to_owned(), event.id.as_str().into());
-    let body = Value::Object(body).to_string();
-    Some(if queue.ends_with(".fifo") {
-        let group = queues::group_id(&[event.aggregate_key.as_bytes()]);
-        OutgoingMessage::fifo(body, group, event.id.as_str())
-    } else {
-        OutgoingMessage::new(body)
-    })
 }
 
 impl Handler for PublishOutbox {
@@ -213,10 +205,10 @@ impl Handler for PublishOutbox {
             .map_err(failed)?;
         let is_sweep = payload.get("horario").is_some();
         if is_sweep {
-            published.expurgados = purge(&self.store, invocation.now, PURGED_ROWS)
+            published.expurgados = purge(&self.outlets.store, invocation.now, PURGED_ROWS)
                 .await
                 .map_err(failed)?;
-            let lost = outbox::unrouted(&self.store, &self.routes.types())
+            let lost = outbox::unrouted(&self.outlets.store, &self.routes.types())
                 .await
                 .map_err(failed)?;
             if lost > 0 {

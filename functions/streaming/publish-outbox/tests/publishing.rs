@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use contracts::mgm::events::EventType;
+use contracts::{customers::CHANGED, mgm::events::EventType};
 use domain::time::UtcMillis;
 use lambda_kit::{Invocation, direct::Handler};
 use publish_outbox::{EventRoutes, PublishOutbox, Published};
@@ -369,6 +369,7 @@ fn a_broken_table_of_routes_says_what_to_mend() {
         ("[]", "JSON object"),
         (r#"{"a": "one"}"#, "list of queue URLs"),
         ("{}", "empty"),
+        (r#"{"a": ["kafka:"]}"#, "kafka:<topic>"),
     ] {
         let refused = EventRoutes::parse(table).unwrap_err().to_string();
         assert!(refused.contains(words), "{table}: {refused}");
@@ -380,10 +381,18 @@ fn a_broken_table_of_routes_says_what_to_mend() {
 fn every_event_type_has_a_route_in_the_template() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../..");
     let template = std::fs::read_to_string(format!("{root}/template.yaml")).unwrap();
-    let (_, table) = template.split_once("EVENT_ROUTES: !Sub |-").unwrap();
-    let (table, _) = table.split_once("EventInvokeConfig").unwrap();
-    let routes = EventRoutes::parse(table.trim()).unwrap();
-    for event_type in EventType::ALL.map(EventType::as_str) {
-        assert_eq!(routes.queues(event_type).len(), 1, "{event_type}");
+    let (_, table) = template.split_once("EVENT_ROUTES: !Sub").unwrap();
+    let (_, table) = table.split_once("- |-").unwrap();
+    let (table, _) = table.split_once("- { CustomersTopic").unwrap();
+    for topic in ["", "\"kafka:clientes\""] {
+        let table = table.replace("${CustomersTopic}", topic);
+        let routes = EventRoutes::parse(table.trim()).unwrap();
+        for event_type in EventType::ALL.map(EventType::as_str) {
+            assert_eq!(routes.targets(event_type).len(), 1, "{event_type}");
+        }
+        let to_kafka = usize::from(!topic.is_empty());
+        assert_eq!(routes.targets(CHANGED).len(), to_kafka);
+        assert_eq!(routes.has_topics(), !topic.is_empty());
+        assert!(routes.types().contains(&CHANGED));
     }
 }

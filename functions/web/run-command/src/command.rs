@@ -3,10 +3,12 @@
 use contracts::fields::{BadMessage, Fields};
 use domain::{
     Invalid,
+    identity::CustomerId,
     jobs::{self, Job},
     time::Day,
 };
 use serde_json::Value;
+use sql_store::events::ConflictId;
 
 /// A backfill covers at most so many days.
 pub const MOST_DAYS: usize = 366;
@@ -16,7 +18,8 @@ pub const MOST_RUNS: i64 = 366;
 pub const MOST_REPLAYED: i64 = 10_000;
 
 const COMMANDS: &str = "must be migrar, executar, reexecutar, pausar, retomar, backfill, \
-    verificar, reenviar, reenviar_lotes or historico";
+    verificar, reenviar, reenviar_lotes, historico, publicar_clientes, apagar_cliente, \
+    conflitos or resolver_conflito";
 
 /// A command that can be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,32 @@ pub enum Command {
     ReplayBatches {
         /// At most so many.
         most: u32,
+    },
+    /// `publicar_clientes`: customers as they are leave for the topic `clientes`.
+    AnnounceCustomers {
+        /// After this id; from the first on when none is named.
+        after: Option<CustomerId>,
+        /// At most so many.
+        most: u32,
+    },
+    /// `apagar_cliente`: deletes a customer.
+    DeleteCustomer {
+        /// Whom.
+        customer: CustomerId,
+    },
+    /// `conflitos`: events that came with the id of another one and said something else.
+    Conflicts {
+        /// After this one; from the first on when none is named.
+        after: Option<ConflictId>,
+        /// At most so many.
+        most: u32,
+    },
+    /// `resolver_conflito`: what becomes of one of them.
+    SettleConflict {
+        /// Which one.
+        conflict: ConflictId,
+        /// `aceitar` ingests it as an event of its own, `descartar` forgets it.
+        takes: bool,
     },
     /// `historico`: the runs of a job.
     History {
@@ -115,6 +144,28 @@ impl Command {
             "reenviar_lotes" => Self::ReplayBatches {
                 most: number(&fields, "maximo", 1_000, MOST_REPLAYED)?,
             },
+            "publicar_clientes" => Self::AnnounceCustomers {
+                after: fields.parse_optional("depois_de", |text| CustomerId::parse(text))?,
+                most: number(&fields, "maximo", 1_000, MOST_REPLAYED)?,
+            },
+            "apagar_cliente" => Self::DeleteCustomer {
+                customer: fields.parse("id_cliente", |text| CustomerId::parse(text))?,
+            },
+            "conflitos" => Self::Conflicts {
+                after: fields.parse_optional("depois_de", ConflictId::parse)?,
+                most: number(&fields, "limite", 30, MOST_RUNS)?,
+            },
+            "resolver_conflito" => Self::SettleConflict {
+                conflict: fields.parse("id_conflito", ConflictId::parse)?,
+                takes: match fields.text("decisao")? {
+                    "aceitar" => true,
+                    "descartar" => false,
+                    _ => {
+                        let rule = "must be aceitar or descartar";
+                        return Err(BadMessage::invalid("decisao", rule));
+                    }
+                },
+            },
             "historico" => Self::History {
                 job: job(&fields)?,
                 from: fields.parse_optional("de", Day::parse)?,
@@ -130,7 +181,7 @@ fn job(fields: &Fields) -> Result<&'static Job, BadMessage> {
     fields.parse("job", |name| {
         let rule = "must be mgm_set_promoters, mgm_create_promoter_voucher, mgm_anchor_audit, \
             televendas_expirar_contatos, televendas_reconciliar, lago_limpar, vendas_exportar, \
-            vendas_verificar_qualidade or vendas_sincronizar_armazem";
+            vendas_verificar_qualidade, vendas_sincronizar_armazem or estoque_consultar";
         jobs::ALL
             .iter()
             .find(|job| job.name == name)
@@ -236,6 +287,11 @@ mod tests {
                 "simular",
             ),
             (json!({"comando": "reenviar"}), "fila"),
+            (json!({"comando": "apagar_cliente"}), "id_cliente"),
+            (
+                json!({"comando": "resolver_conflito", "id_conflito": "x"}),
+                "id_conflito",
+            ),
             (
                 json!({"comando": "reenviar", "fila": "X", "maximo": 0}),
                 "maximo",

@@ -6,6 +6,7 @@
 mod batches;
 mod command;
 mod replay;
+mod shop;
 mod telesales;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,10 @@ use sql_store::{Store, StoreError, jobs};
 pub use batches::{FailedBatches, REPLAY_TIMEOUT};
 pub use command::{Command, MOST_DAYS, MOST_REPLAYED, MOST_RUNS};
 pub use replay::DeadLetterRoutes;
+pub use shop::ShopSettings;
 pub use telesales::Telesales;
+
+use shop::Shop;
 
 /// Time kept for ending a replay, in milliseconds.
 const RESERVE_MS: i64 = 10_000;
@@ -35,7 +39,7 @@ const RESERVE_MS: i64 = 10_000;
 pub struct JobFunctions(BTreeMap<String, String>);
 
 impl JobFunctions {
-    /// From `JOB_FUNCTIONS` and those of telesales and of the warehouse: `{"<job>": "<function>"}`
+    /// From `JOB_FUNCTIONS` and those of telesales, of the warehouse and of stock: `{"<job>": "<function>"}`
     /// each.
     ///
     /// # Errors
@@ -57,6 +61,8 @@ impl JobFunctions {
 pub struct RunCommand {
     /// Database 1.
     pub store: Store,
+    /// Whose the customers are, and where their events go.
+    pub settings: ShopSettings,
     /// Database 2, where there is one.
     pub telesales: Option<Telesales>,
     /// Where dead letters lie.
@@ -99,6 +105,18 @@ impl Handler for RunCommand {
             Command::Verify => self.verify().await,
             Command::Replay { queue, most } => self.replay(&queue, most, invocation).await,
             Command::ReplayBatches { most } => self.replay_batches(most, invocation).await,
+            Command::AnnounceCustomers { after, most } => {
+                let clock = || self.time_for_more(invocation);
+                self.shop().announce(after.as_ref(), most, clock).await
+            }
+            Command::DeleteCustomer { customer } => {
+                self.shop().delete(&customer, invocation.now).await
+            }
+            Command::Conflicts { after, most } => self.shop().conflicts(after.as_ref(), most).await,
+            Command::SettleConflict { conflict, takes } => {
+                let now = invocation.now;
+                self.shop().settle(&conflict, takes, now).await
+            }
             Command::History {
                 job,
                 from,
@@ -117,6 +135,14 @@ impl Handler for RunCommand {
 }
 
 impl RunCommand {
+    const fn shop(&self) -> Shop<'_> {
+        Shop {
+            store: &self.store,
+            queues: &self.queues,
+            settings: &self.settings,
+        }
+    }
+
     async fn migrate(&self, now: UtcMillis) -> Result<Value, InvocationFailed> {
         let applied = sql_store::migrate::migrate(&self.store, now)
             .await

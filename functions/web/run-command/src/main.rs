@@ -9,7 +9,8 @@ use contracts::{changes::Shape, telesales};
 use domain::pseudonym::PseudonymKey;
 use lambda_kit::{SealKey, StartError};
 use run_command::{
-    DeadLetterRoutes, FailedBatches, JobFunctions, REPLAY_TIMEOUT, RunCommand, Telesales,
+    DeadLetterRoutes, FailedBatches, JobFunctions, REPLAY_TIMEOUT, RunCommand, ShopSettings,
+    Telesales,
 };
 use sql_store::{projection::ProjectionTable, telesales::CONSUMER};
 
@@ -55,7 +56,8 @@ async fn main() -> ExitCode {
                 [functions]
                     .into_iter()
                     .chain(more("TELESALES_JOB_FUNCTIONS"))
-                    .chain(more("WAREHOUSE_JOB_FUNCTIONS")),
+                    .chain(more("WAREHOUSE_JOB_FUNCTIONS"))
+                    .chain(more("STOCK_JOB_FUNCTIONS")),
             )?,
             batches: Some(FailedBatches::new(
                 parts.files()?,
@@ -67,6 +69,10 @@ async fn main() -> ExitCode {
                     .into_iter()
                     .chain(more("TELESALES_BATCH_FUNCTIONS")),
             )?),
+            settings: ShopSettings {
+                owns_customers: more("CUSTOMERS_MASTER") == Some("feira"),
+                events_queue_url: parts.variable("EVENTOS_QUEUE_URL")?.to_owned(),
+            },
             clock: lambda_kit::clock::now,
             telesales,
             store: parts.store,

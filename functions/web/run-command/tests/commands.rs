@@ -15,7 +15,7 @@ use lambda_kit::dead_letter::DeadLetter;
 use lambda_kit::direct::Handler;
 use lambda_kit::{Invocation, InvocationFailed, SealKey};
 use queues::{EmbeddedQueues, OutgoingMessage, QueueDefinition, Queues, embedded_queue_url};
-use run_command::{DeadLetterRoutes, JobFunctions, RunCommand};
+use run_command::{DeadLetterRoutes, JobFunctions, RunCommand, ShopSettings};
 use serde_json::{Value, json};
 use sql_store::{Store, Tx, customers, jobs, values};
 use tempfile::TempDir;
@@ -67,6 +67,7 @@ impl Scene {
                 "ClientesDeadLetters": [embedded_queue_url("mortas.fifo"), "clientes"]});
             let command = RunCommand {
                 store: store.clone(),
+                settings: ShopSettings::default(),
                 telesales: None,
                 queues: queues.clone(),
                 seal_key: SealKey::new(&KEY).unwrap(),
@@ -308,6 +309,7 @@ async fn every_refused_command_names_its_field() {
                 "refused-range-backwards" => "ate",
                 "refused-unknown-queue" => "fila",
                 "refused-too-many" => "maximo",
+                "refused-decision" => "decisao",
                 other => {
                     assert!(other.starts_with("accepted-"), "{other}");
                     continue;

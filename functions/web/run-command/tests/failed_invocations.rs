@@ -13,7 +13,7 @@ use domain::time::UtcMillis;
 use invocations::Invoker;
 use lambda_kit::{Invocation, SealKey, direct::Handler};
 use queues::{EmbeddedQueues, OutgoingMessage, QueueDefinition, Queues, embedded_queue_url};
-use run_command::{DeadLetterRoutes, JobFunctions, RunCommand};
+use run_command::{DeadLetterRoutes, JobFunctions, RunCommand, ShopSettings};
 use serde_json::{Value, json};
 use sql_store::Store;
 use tempfile::TempDir;
@@ -74,6 +74,7 @@ async fn command(folder: &TempDir, invoker: Option<Invoker>) -> RunCommand {
         store: Store::open(&format!("sqlite://{}", database.display()))
             .await
             .unwrap(),
+        settings: ShopSettings::default(),
         telesales: None,
         queues: Queues::Embedded(embedded),
         seal_key: SealKey::new(&[7; 32]).unwrap(),

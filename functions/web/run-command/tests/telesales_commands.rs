@@ -17,7 +17,7 @@ use lambda_kit::dead_letter::DeadLetter;
 use lambda_kit::direct::Handler;
 use lambda_kit::{Invocation, InvocationFailed, SealKey};
 use queues::{EmbeddedQueues, OutgoingMessage, QueueDefinition, Queues, embedded_queue_url};
-use run_command::{DeadLetterRoutes, JobFunctions, RunCommand, Telesales};
+use run_command::{DeadLetterRoutes, JobFunctions, RunCommand, ShopSettings, Telesales};
 use serde_json::{Value, json};
 use sql_store::projection::ProjectionTable;
 use sql_store::{Store, StoreError, Tx, jobs, telesales::CONSUMER, values};
@@ -71,6 +71,7 @@ impl Scene {
             let routes = json!({"TelesalesDeadLetters": route}).to_string();
             let command = RunCommand {
                 store: shop.clone(),
+                settings: ShopSettings::default(),
                 telesales: Some(Telesales::new(consumer, key)),
                 queues: queues.clone(),
                 seal_key: SealKey::new(&SHOP_KEY).unwrap(),

@@ -41,13 +41,14 @@ async fn create_topic(settings: &Settings) {
     made.unwrap().remove(0).unwrap();
 }
 
-fn member(settings: &Settings) -> BaseConsumer {
-    let member: BaseConsumer = group_member(settings).create().unwrap();
+fn member(settings: &Settings) -> Member {
+    let context = settings.cluster.context();
+    let member: Member = group_member(settings).create_with_context(context).unwrap();
     member.subscribe(&[&settings.topic]).unwrap();
     member
 }
 
-fn partitions(member: &BaseConsumer) -> usize {
+fn partitions(member: &Member) -> usize {
     member.assignment().unwrap().count()
 }
 

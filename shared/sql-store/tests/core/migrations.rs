@@ -64,7 +64,9 @@ async fn from_nothing_the_schema_is_made_and_a_second_run_does_nothing() {
                 "lake",
                 "sales_sources",
                 "live",
-                "stock"
+                "stock",
+                "telesales_consent",
+                "stock_polls"
             ],
             "{}",
             database.label()
