@@ -222,10 +222,10 @@ async fn what_changes_here_is_what_telesales_reads_from_the_topic() {
         assert_eq!(master.change("ana", None).await, None);
         assert_eq!(master.publish().await.enviados, 1);
         let records = topic.records(5);
-        let of_ana = records
+        let mut of_ana = records
             .iter()
             .filter(|one| one["key"] == STANDARD.encode("ana"));
-        let last = of_ana.last().unwrap();
+        let last = of_ana.next_back().unwrap();
         assert_eq!(last["value"], Value::Null, "a tombstone");
         assert!(contacts(&reader, &store, &records).await.is_empty());
     }

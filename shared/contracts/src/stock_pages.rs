@@ -59,12 +59,16 @@ pub fn read(body: &[u8]) -> Result<StockPage, BadMessage> {
 /// The address of the next page in a `Link` header.
 #[must_use]
 pub fn next_link(header: &str) -> Option<&str> {
-    header.split(',').find_map(|link| {
-        let mut parts = link.split(';').map(str::trim);
-        let address = parts.next()?.strip_prefix('<')?.strip_suffix('>')?;
-        let is_next = |part: &str| matches!(part, "rel=next" | "rel=\"next\"");
-        parts.any(is_next).then_some(address)
-    })
+    let is_next = |part: &str| matches!(part.trim(), "rel=next" | "rel=\"next\"");
+    let mut rest = header;
+    loop {
+        let (address, after) = rest.split_once('<')?.1.split_once('>')?;
+        let (parameters, others) = after.split_at(after.find('<').unwrap_or(after.len()));
+        if parameters.split([';', ',']).any(is_next) {
+            return Some(address);
+        }
+        rest = others;
+    }
 }
 
 #[cfg(test)]

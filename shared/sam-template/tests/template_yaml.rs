@@ -183,10 +183,11 @@ fn telesales_is_there_by_choice() {
     assert_eq!(environment["TELESALES_SECRET_ID"], "");
 }
 
-/// Function names, queue URLs and bucket names end with the logical id outside AWS.
+/// A variable of run-command.
 fn names(template: &Template, variable: &str) -> String {
     let command = template.function("RunCommandFunction").unwrap();
-    template.environment(command).unwrap()[variable].clone()
+    let environment = template.environment(command).unwrap();
+    environment.get(variable).unwrap().clone()
 }
 
 #[test]

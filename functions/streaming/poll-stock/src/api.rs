@@ -133,7 +133,7 @@ impl StockApi {
             }
             tracing::warn!(
                 reason = failure.code,
-                attempt = tries,
+                count = tries,
                 "a page is asked for again"
             );
             tokio::time::sleep(pause).await;

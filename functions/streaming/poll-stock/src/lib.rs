@@ -104,7 +104,7 @@ impl PollStock {
                 place = refusal.indice,
                 code = refusal.codigo,
                 field = refusal.campo,
-                rule = refusal.regra,
+                reason = refusal.regra,
                 "a level of stock was refused"
             );
         }

@@ -1,7 +1,6 @@
 //! Every event file of poll-stock, against a warehouse's API of this test's own.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "what supports a test stops it where something is not as it should be"
 )]
 

@@ -1,6 +1,5 @@
 //! Every event file of update-stock, on every database that there is.
 #![expect(
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "what supports a test stops it where something is not as it should be"
 )]
