@@ -248,6 +248,11 @@ fn not_sent(topic: &str, error: SendError) -> String {
         SendError::NotAcknowledged(
             RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition,
         ) => format!("there is no topic {topic}: make it first"),
+        SendError::NotAcknowledged(RDKafkaErrorCode::MessageTimedOut) => format!(
+            "topic {topic}: nothing was acknowledged within {} s: is the broker up, do the KAFKA_ \
+             settings fit, is there such a topic?",
+            PRODUCE_LIMIT.as_secs()
+        ),
         other => format!("topic {topic}: {other}"),
     }
 }
