@@ -8,9 +8,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use domain::time::UtcMillis;
+use files::{FileAddress, Overwrite, S3Files};
 use sam_template::Template;
 use serde_json::{Value, json};
 use sql_store::Store;
@@ -36,17 +39,19 @@ fn functions(template: &Template) -> Vec<Packaged> {
         .collect()
 }
 
-/// `telesales` is the secret of database 2; empty for a stack without it and without a warehouse.
+/// `telesales` is the secret of database 2; empty for a stack without it and without what else is
+/// optional.
 async fn deploy<'a>(ministack: &'a Ministack, template: &Template, telesales: &str) -> Stack<'a> {
     let text = std::fs::read_to_string(TEMPLATE).unwrap();
-    let warehouse = if telesales.is_empty() {
-        "lake"
+    let (warehouse, stock_api) = if telesales.is_empty() {
+        ("lake", "")
     } else {
-        "redshift"
+        ("redshift", "https://deposito.example.com/niveis")
     };
     let parameters = [
         ("Warehouse", warehouse),
         ("RedshiftCopyRoleArn", "arn:aws:iam::000000000000:role/copy"),
+        ("StockApiUrl", stock_api),
         ("Architecture", "x86_64"),
         ("AppSecretArn", SECRET),
         ("Environment", "development"),
@@ -109,8 +114,8 @@ async fn completed_trip_sent_to_sqs_becomes_one_voucher_row() {
     let code = bundle.create_link(&campaign).await;
     let reference = bundle.open_link(&code).await;
 
+    // The bridge failed on the batch that brought the purchase, until an operator replays it.
     let purchase = json!({
-        "id_evento": "compra-1",
         "id_pedido": "pedido-1",
         "id_cliente": FRIEND,
         "status": "aprovado",
@@ -118,7 +123,13 @@ async fn completed_trip_sent_to_sqs_becomes_one_voucher_row() {
         "itens": [{"id_produto": "trecho-gru-rec", "quantidade": 1, "preco": "350.00"}],
         "aprovado_em": "2026-11-20T12:00:00Z",
     });
-    bundle.send("PedidosQueue", &purchase).await;
+    let batch = bundle.failed_batch("pedidos", &purchase).await;
+    let replay = json!({"comando": "reenviar_lotes"});
+    let answer = bundle.invoke("RunCommandFunction", &replay).await;
+    let expected = json!({"reenviados": 1, "com_falhas": 0, "recusados": 0});
+    assert_eq!(answer, expected);
+    let gone = bundle.files().await.head(&batch).await;
+    assert!(gone.is_err(), "the batch is replayed once");
     bundle.await_rows("SELECT COUNT(*) FROM referrals").await;
 
     let trip = json!({
@@ -278,6 +289,43 @@ impl Bundle<'_> {
         let (_, query) = location.split_once('?').unwrap();
         let reference = query.split('&').find_map(|pair| pair.strip_prefix("ref="));
         reference.unwrap().to_owned()
+    }
+
+    async fn files(&self) -> S3Files {
+        let account = self.ministack.account_id();
+        let credentials = Credentials::new(account, "test", None, None, "test");
+        let sdk = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new("sa-east-1"))
+            .credentials_provider(credentials)
+            .endpoint_url(self.ministack.endpoint_url())
+            .load()
+            .await;
+        S3Files::new(&sdk, true)
+    }
+
+    /// A batch of one record as Lambda leaves it where the bridge failed on it for good.
+    async fn failed_batch(&self, topic: &str, value: &Value) -> FileAddress {
+        let record = json!({"topic": topic, "partition": 0, "offset": 0,
+            "timestamp": 1_795_176_000_000_i64, "timestampType": "CREATE_TIME",
+            "key": BASE64.encode(FRIEND), "value": BASE64.encode(value.to_string()),
+            "headers": []});
+        let partition = format!("{topic}-0");
+        let event = json!({"eventSource": "SelfManagedKafka", "records": {partition: [record]}});
+        let bridge = self.stack.physical_id("KafkaToSqsFunction").await;
+        let arn = format!("arn:aws:lambda:sa-east-1:000000000000:function:{bridge}");
+        let object = json!({"version": "1.0", "payload": event.to_string(), "requestContext":
+            {"functionArn": arn, "condition": "RetryAttemptsExhausted"}});
+        let bucket = self.stack.physical_id("FilesBucket").await;
+        let key = "aws/lambda/PedidosFromSelfManagedKafka/2026/11/20/lote.json";
+        let address = FileAddress::new(&bucket, key).unwrap();
+        let (text, kind) = (object.to_string().into_bytes(), "application/json");
+        let put = self
+            .files()
+            .await
+            .put(&address, text, kind, Overwrite::Replace)
+            .await;
+        put.unwrap();
+        address
     }
 
     async fn send(&self, queue: &str, body: &Value) {

@@ -51,8 +51,11 @@ impl Secrets {
     ) -> Result<Self, SettingsError> {
         let stage = Stage::of(process)?;
         let mut problems = Vec::new();
+        let has_database = needs.iter().any(|need| matches!(need, Need::Database(_)));
         let environment = match (stage, source) {
             (Stage::Dev, Source::Dotenv) => None,
+            // It chooses the database, and who opens none is not given it.
+            (Stage::Prod, Source::SecretsManager(_)) if !has_database => None,
             (Stage::Prod, Source::SecretsManager(_)) => Environment::of(process)
                 .map_err(|problem| problems.push(problem))
                 .ok(),
@@ -133,7 +136,7 @@ impl Secrets {
         self.stage
     }
 
-    /// The company's environment; `None` in dev.
+    /// The company's environment; `None` in dev, and where no database was declared.
     #[must_use]
     pub fn environment(&self) -> Option<Environment> {
         self.environment

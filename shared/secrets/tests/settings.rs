@@ -178,9 +178,10 @@ async fn an_unknown_stage_or_environment_stops_the_start() {
         assert!(stage.is_empty() || !error.to_string().contains("staging"));
     }
     let sdk = sdk("http://127.0.0.1:9", "test").await;
+    let needs = [Need::Database(DatabaseName::Shop)];
     for name in ["", "live", "dev", "Production"] {
         let process = ProcessEnvironment::from([("STAGE", "prod"), ("ENVIRONMENT", name)]);
-        let error = Secrets::load(&process, Source::SecretsManager(&sdk), &[])
+        let error = Secrets::load(&process, Source::SecretsManager(&sdk), &needs)
             .await
             .unwrap_err();
         assert_eq!(error.problems(), [Problem::EnvironmentUnknown], "{name}");
@@ -190,6 +191,14 @@ async fn an_unknown_stage_or_environment_stops_the_start() {
         .await
         .unwrap_err();
     assert_eq!(error.problems(), [Problem::WrongSource]);
+}
+
+#[tokio::test]
+async fn who_opens_no_database_needs_no_environment() {
+    let sdk = sdk("http://127.0.0.1:9", "test").await;
+    let process = ProcessEnvironment::from([("STAGE", "prod")]);
+    let loaded = Secrets::load(&process, Source::SecretsManager(&sdk), &[]).await;
+    assert_eq!(loaded.unwrap().environment(), None);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use domain::{
     lake::{DataFile, SnapshotId, Table},
     time::UtcMillis,
 };
-use testkit::postgres_schema;
+use testkit::{postgres_schema, without_redshift_keys};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 use warehouse::{
     Tls, Warehouse, WarehouseError,
@@ -24,8 +24,7 @@ struct Files(BTreeMap<i64, Vec<String>>);
 
 impl LoadStep for Files {
     fn create_statement(&self, statement: &str) -> String {
-        let (columns, _) = statement.split_once("\n)").unwrap();
-        format!("{columns}\n)")
+        without_redshift_keys(statement)
     }
 
     async fn load(
