@@ -80,6 +80,45 @@ async fn template_deploys_with_every_function_and_queue() {
     }
 }
 
+/// With every optional part but Kafka. What an empty event means to them is not asked here.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_function_starts_with_what_the_template_gives_it() {
+    let Some(ministack) = testkit::ministack().await else {
+        return;
+    };
+    let (Some(shop), Some(contacts)) = (testkit::mariadb().await, testkit::mariadb().await) else {
+        return;
+    };
+    let secret = json!({
+        "DATABASE_URL_DEV": format!("{}?ssl-mode=DISABLED", shop.url()),
+        "REF_SIGNING_KEY": KEY,
+        "PSEUDONYM_KEY": KEY,
+        "DEAD_LETTER_KEY": KEY,
+        "STOCK_API_TOKEN": "senha",
+        "REDSHIFT_URL": "redshift://feira:senha@127.0.0.1:5439/feira",
+    });
+    ministack.create_secret(SECRET, &secret).await;
+    let secret = json!({
+        "TELESALES_DATABASE_URL_DEV": format!("{}?ssl-mode=DISABLED", contacts.url()),
+        "TELESALES_PSEUDONYM_KEY": KEY,
+        "TELESALES_DEAD_LETTER_KEY": KEY,
+    });
+    ministack.create_secret(TELESALES_SECRET, &secret).await;
+    let template = Template::read(Path::new(TEMPLATE)).unwrap();
+    let stack = deploy(&ministack, &template, TELESALES_SECRET).await;
+    let mut not_started = Vec::new();
+    for function in &template.functions {
+        let name = stack.physical_id(&function.logical_id).await;
+        if let Err(error) = ministack.invoke(&name, &json!({})).await {
+            let error = error.to_string();
+            if error.contains("cold start failed") || error.contains("during init") {
+                not_started.push(error);
+            }
+        }
+    }
+    assert!(not_started.is_empty(), "{not_started:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn completed_trip_sent_to_sqs_becomes_one_voucher_row() {
     let Some(ministack) = testkit::ministack().await else {
