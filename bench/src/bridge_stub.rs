@@ -177,7 +177,7 @@ fn read(
 
 fn answer(writer: &mut TcpStream, status: &str, headers: &str, body: &[u8]) -> std::io::Result<()> {
     let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/x-amz-json-1.0\r\n{headers}content-length: {}\r\n\r\n",
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n",
         body.len()
     );
     writer.write_all(&[head.as_bytes(), body].concat())

@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let text = std::env::args().nth(place);
         text.and_then(|text| text.parse().ok()).unwrap_or(default)
     };
-    let (records, batches) = (argument(1, 10_000), argument(2, 20));
+    let (records, batches) = (argument(1, 2_000), argument(2, 100));
     let event = event(records).to_string().into_bytes();
     println!(
         "{records} records a batch, {:.1} MB; SQS takes 20 ms",
@@ -219,6 +219,7 @@ fn spawn(candidate: &Candidate, stub: &str) -> std::io::Result<Child> {
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_ENDPOINT_URL", &endpoint),
         ("STAGE", "prod"),
+        ("ENVIRONMENT", "production"),
         ("APP_SECRET_ID", "app"),
         ("TOPIC_QUEUES", &table),
         ("DEAD_LETTER_QUEUE_URL", &queue),

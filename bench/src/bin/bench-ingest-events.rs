@@ -9,6 +9,7 @@
 
 use std::{error::Error, time::Instant};
 
+use bench::process_cost;
 use domain::time::UtcMillis;
 use files::{Files, FolderFiles};
 use futures::future::try_join_all;
@@ -54,7 +55,8 @@ async fn ingestion(url: &str, now: UtcMillis) -> Result<(), Box<dyn Error>> {
     let letters = NoLetters(SealKey::new(&[0; 32]).ok_or("a key")?);
     let folder = std::env::temp_dir().join(format!("feira-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    println!("| instances | events | seconds | events/s |\n| ---: | ---: | ---: | ---: |");
+    println!("| instances | events | seconds | events/s | our CPU µs/event |");
+    println!("| ---: | ---: | ---: | ---: | ---: |");
     for instances in INSTANCES {
         let mut runs = Vec::new();
         for instance in 0..instances {
@@ -66,7 +68,8 @@ async fn ingestion(url: &str, now: UtcMillis) -> Result<(), Box<dyn Error>> {
                 .collect();
             runs.push((handler, events));
         }
-        let begun = Instant::now();
+        let own = std::process::id();
+        let (before, begun) = (process_cost::of(own)?, Instant::now());
         let work = runs.into_iter().map(|(handler, events)| {
             let letters = &letters;
             async move {
@@ -81,10 +84,12 @@ async fn ingestion(url: &str, now: UtcMillis) -> Result<(), Box<dyn Error>> {
         });
         try_join_all(work).await?;
         let seconds = begun.elapsed().as_secs_f64();
+        let cpu_micros = process_cost::of(own)?.cpu_micros - before.cpu_micros;
         let count = instances * BATCHES * BATCH;
         println!(
-            "| {instances} | {count} | {seconds:.2} | {:.0} |",
-            count as f64 / seconds
+            "| {instances} | {count} | {seconds:.2} | {:.0} | {:.1} |",
+            count as f64 / seconds,
+            cpu_micros as f64 / count as f64
         );
     }
     std::fs::remove_dir_all(&folder)?;

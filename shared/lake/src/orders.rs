@@ -56,7 +56,7 @@ pub struct OrderSet {
     fingerprints: Fingerprints,
     held: FingerprintSet,
     /// Where the set came sorted, in the place of `held`.
-    sorted: Vec<Fingerprint>,
+    sorted: SortedFingerprints,
     /// The ids, while they are few.
     named: Option<Vec<String>>,
 }
@@ -73,7 +73,7 @@ impl OrderSet {
 
     fn from_sorted(sorted: Vec<Fingerprint>, named: Option<Vec<String>>) -> Self {
         Self {
-            sorted,
+            sorted: SortedFingerprints::new(sorted),
             named,
             ..Self::default()
         }
@@ -82,7 +82,7 @@ impl OrderSet {
     /// Adds an order; whether it is new.
     pub fn insert(&mut self, order: &str) -> bool {
         let fingerprint = self.fingerprints.of(order);
-        if self.sorted.binary_search(&fingerprint).is_ok() || !self.held.insert(fingerprint) {
+        if self.sorted.position(fingerprint).is_some() || !self.held.insert(fingerprint) {
             return false;
         }
         match &mut self.named {
@@ -96,19 +96,19 @@ impl OrderSet {
     #[must_use]
     pub fn contains(&self, order: &str) -> bool {
         let fingerprint = self.fingerprints.of(order);
-        self.held.contains(&fingerprint) || self.sorted.binary_search(&fingerprint).is_ok()
+        self.held.contains(&fingerprint) || self.sorted.position(fingerprint).is_some()
     }
 
     /// The place of an order in a set that a sorted file gave: from 0 to its length.
     #[must_use]
     pub fn position(&self, order: &str) -> Option<usize> {
-        self.sorted.binary_search(&self.fingerprints.of(order)).ok()
+        self.sorted.position(self.fingerprints.of(order))
     }
 
     /// How many orders.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.held.len() + self.sorted.len()
+        self.held.len() + self.sorted.all.len()
     }
 
     /// Whether there is none.
@@ -120,6 +120,55 @@ impl OrderSet {
     /// The ids, where they are few enough to be kept.
     pub(crate) fn named(&self) -> Option<&[String]> {
         self.named.as_deref()
+    }
+}
+
+/// The most first bits of a fingerprint that say where to look for it.
+const MOST_INDEX_BITS: u32 = 20;
+
+/// Fingerprints in order. As they are spread evenly, their first bits lead to a few neighbours.
+#[derive(Debug, Default)]
+struct SortedFingerprints {
+    all: Vec<Fingerprint>,
+    /// By the first bits: how many fingerprints have smaller ones.
+    starts: Vec<u32>,
+    index_bits: u32,
+}
+
+impl SortedFingerprints {
+    fn new(all: Vec<Fingerprint>) -> Self {
+        let index_bits = all.len().max(1).ilog2().min(MOST_INDEX_BITS);
+        let mut sorted = Self {
+            all,
+            starts: Vec::new(),
+            index_bits,
+        };
+        let mut starts = vec![0_u32; (1 << index_bits) + 1];
+        for fingerprint in &sorted.all {
+            if let Some(count) = starts.get_mut(sorted.first_bits(*fingerprint) + 1) {
+                *count += 1;
+            }
+        }
+        let mut before = 0;
+        for count in &mut starts {
+            before += *count;
+            *count = before;
+        }
+        sorted.starts = starts;
+        sorted
+    }
+
+    fn first_bits(&self, fingerprint: Fingerprint) -> usize {
+        let bits = fingerprint.checked_shr(Fingerprint::BITS - self.index_bits);
+        bits.unwrap_or(0) as usize
+    }
+
+    fn position(&self, fingerprint: Fingerprint) -> Option<usize> {
+        let bits = self.first_bits(fingerprint);
+        let begin = *self.starts.get(bits)? as usize;
+        let end = *self.starts.get(bits + 1)? as usize;
+        let near = self.all.get(begin..end)?.binary_search(&fingerprint);
+        near.ok().map(|place| begin + place)
     }
 }
 
@@ -364,6 +413,11 @@ mod tests {
             let set = known.set(facts.distinct).unwrap();
             assert_eq!(set.len(), 1_000);
             assert!(set.contains("P999") && !set.contains("P1000"));
+            let mut places: Vec<usize> = (0..1_000)
+                .map(|at| set.position(&format!("P{at}")).unwrap())
+                .collect();
+            places.sort_unstable();
+            assert!(places.into_iter().eq(0..1_000));
             assert_eq!(set.named().map(<[String]>::len), Some(1_000));
         }
     }
