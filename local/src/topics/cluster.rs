@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kafka_producer::{KafkaProducer, OutgoingRecord, SendError};
-use kafka_settings::Cluster;
+use kafka_settings::{Cluster, MSK_IAM};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -72,6 +72,11 @@ impl Connection {
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         if given("KAFKA_BROKERS").is_none() {
             return Ok(None);
+        }
+        if given("KAFKA_SASL_MECHANISM").as_deref() == Some(MSK_IAM) {
+            return Err(Failure::mend(
+                "KAFKA_SASL_MECHANISM: a laptop has no role that IAM lets in; take SCRAM-SHA-512",
+            ));
         }
         let cluster = Cluster::read(given).or_mend(|| "Kafka's settings".to_owned())?;
         let named = |name| given(name).map(|value| (name, value));
@@ -356,4 +361,22 @@ pub(super) fn is_unknown_topic(error: &KafkaError) -> bool {
     let code = error.rdkafka_error_code();
     let unknown: RDKafkaErrorCode = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART.into();
     code == Some(unknown) || code == Some(RDKafkaErrorCode::UnknownTopic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_asks_for_a_role_is_refused_with_what_to_take_instead() {
+        let given = |name: &str| match name {
+            "KAFKA_BROKERS" => Some("b-1.msk:9098".to_owned()),
+            "KAFKA_SASL_MECHANISM" => Some(MSK_IAM.to_owned()),
+            _ => None,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Connection::of(given, folder.path()).err().unwrap();
+        assert!(refused.to_string().contains("take SCRAM-SHA-512"));
+        assert!(matches!(Connection::of(|_| None, folder.path()), Ok(None)));
+    }
 }
