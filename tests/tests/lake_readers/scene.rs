@@ -220,7 +220,7 @@ impl Scene {
 
     /// As docs/lake.md says to attach it.
     pub fn catalogue(&self) -> String {
-        let url = self.database.url();
+        let url = plain(self.database.url());
         match url.strip_prefix("sqlite://") {
             Some(path) => format!("ducklake:sqlite:{path}"),
             None => mysql(url, None),
@@ -230,9 +230,7 @@ impl Scene {
     /// A user of MariaDB with the rights that docs/lake.md gives a reader.
     pub async fn catalogue_of_a_reader(&self) -> Option<String> {
         const DOCUMENT: &str = include_str!("../../../docs/lake.md");
-        let (_, name) = self
-            .database
-            .url()
+        let (_, name) = plain(self.database.url())
             .strip_prefix("mysql://")?
             .rsplit_once('/')?;
         let user = format!("l{}", &name[name.len() - 20..]);
@@ -247,7 +245,7 @@ impl Scene {
             let done: Result<u64, StoreError> = self.store.transact(work).await;
             done.unwrap_or_else(|error| panic!("{statement}: {error}"));
         }
-        Some(mysql(self.database.url(), Some(&user)))
+        Some(mysql(plain(self.database.url()), Some(&user)))
     }
 
     /// What a function of read.py says of the lake.
@@ -289,6 +287,11 @@ pub async fn answer(child: tokio::process::Child) -> Value {
         String::from_utf8_lossy(&stderr)
     );
     serde_json::from_slice(&stdout).unwrap()
+}
+
+/// A URL without what it says to our own client.
+fn plain(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(plain, _)| plain)
 }
 
 /// `mysql://user:password@host:port/name` in DuckDB's words.
