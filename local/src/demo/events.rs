@@ -233,7 +233,7 @@ async fn deliver_again(
     Ok(())
 }
 
-/// What the lake holds of these events: by their ids, and where they have none by their records.
+/// What the lake holds of these events: known by their ids, or by the records of those without one.
 async fn stored(
     client: &Client,
     ids: &HashSet<&str>,
@@ -252,12 +252,11 @@ async fn stored(
     let files = files_at(&store, Table::CustomerEvents, snapshot.id).await;
     for file in files.or_work(cannot)? {
         let count = lake.each_stored_event(&file, |event| {
-            let is_ours = match (event.event_id, event.source) {
-                (Some(id), _) => ids.contains(id),
-                (None, Some((TOPIC, partition, offset))) => places.contains(&(partition, offset)),
-                (None, _) => false,
-            };
-            if !is_ours {
+            let has_our_id = event.event_id.is_some_and(|id| ids.contains(id));
+            let has_our_place = event.source.is_some_and(|(topic, partition, offset)| {
+                topic == TOPIC && places.contains(&(partition, offset))
+            });
+            if !has_our_id && !has_our_place {
                 return;
             }
             line.eventos += 1;
