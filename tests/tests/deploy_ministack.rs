@@ -59,7 +59,7 @@ async fn deploy<'a>(ministack: &'a Ministack, template: &Template, telesales: &s
         ("TelesalesSecretArn", telesales),
     ];
     ministack
-        .deploy("feira", &text, &functions(template), &parameters)
+        .deploy(&text, &functions(template), &parameters)
         .await
 }
 

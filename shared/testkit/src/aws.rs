@@ -78,8 +78,7 @@ impl Ministack {
             .sum()
     }
 
-    /// Invokes a function and waits for its answer. Where ministack tore the environment down while
-    /// it started, which it tells by a code that no process ends with, it is asked again.
+    /// Invokes a function and waits for its answer.
     ///
     /// # Errors
     /// The function's own error document (`errorType`, `errorMessage`).
@@ -87,20 +86,6 @@ impl Ministack {
     /// # Panics
     /// Where ministack refuses.
     pub async fn invoke(&self, function: &str, payload: &Value) -> Result<Value, Value> {
-        const TORN_DOWN: &str = "bootstrap exited during init with code -1";
-        const MOST_ATTEMPTS: u32 = 3;
-        let mut attempt = 1;
-        loop {
-            match self.invoke_once(function, payload).await {
-                Err(error) if error["errorMessage"] == TORN_DOWN && attempt < MOST_ATTEMPTS => {
-                    attempt += 1;
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    async fn invoke_once(&self, function: &str, payload: &Value) -> Result<Value, Value> {
         let url = format!(
             "{}/2015-03-31/functions/{function}/invocations",
             self.endpoint_url()

@@ -31,6 +31,9 @@ impl Ministack {
     /// Deploys a SAM template as `sam package` and `sam deploy` do: each function's code goes to
     /// a bucket, its `CodeUri` points there, and CloudFormation does the rest.
     ///
+    /// The stack's name, and so its functions', is of the account's own: a function that ministack
+    /// creates ends the running ones of the same name in every account.
+    ///
     /// The code of a function is a `bootstrap` that starts the binary of the workspace's build
     /// where it lies: a debug binary is too large to be sent and unpacked for each test.
     ///
@@ -38,11 +41,11 @@ impl Ministack {
     /// Where a function has no binary, or the stack is not created; with CloudFormation's reasons.
     pub async fn deploy(
         &self,
-        name: &str,
         template: &str,
         functions: &[Packaged],
         parameters: &[(&str, &str)],
     ) -> Stack<'_> {
+        let name = format!("feira-{}", self.account_id());
         let bucket = format!("{CODE_BUCKET}-{}", self.account_id());
         self.create_bucket(&bucket).await;
         for function in functions {
@@ -57,7 +60,7 @@ impl Ministack {
             .await;
         let url = format!("{}/{bucket}/template.yaml", self.endpoint_url());
         let mut form = vec![
-            ("StackName".to_owned(), name.to_owned()),
+            ("StackName".to_owned(), name.clone()),
             ("TemplateURL".to_owned(), url),
             (
                 "Capabilities.member.1".to_owned(),
@@ -76,7 +79,7 @@ impl Ministack {
         self.cloudformation("CreateStack", &form).await;
         let stack = Stack {
             ministack: self,
-            name: name.to_owned(),
+            name,
         };
         stack.await_created().await;
         stack
