@@ -29,6 +29,7 @@ use crate::simulate::SimulateArgs;
 State lies in .feira: stop and start as you like, nothing is lost; delete the folder to begin anew.
 Settings come from .env beside the template: DATABASE_URL_LOCAL=mysql://… runs on MySQL or MariaDB,
 TELESALES_DATABASE_URL_LOCAL=mysql://… the same for database 2, which telesales reads.
+With MONGODB_URI=mongodb://… profiles, clicks and the most viewed products are documents there.
 With KAFKA_BROKERS=host:port in the environment, topics are those of that Kafka.
 Exit codes: 0 done, 1 the work failed, 2 something must be mended first."
 )]

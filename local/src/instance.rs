@@ -74,6 +74,7 @@ impl Instance {
         for database in project.bundle.databases() {
             project.migrate(database).await?;
         }
+        project.migrate_documents().await?;
         let state_dir = project.state.path().to_owned();
         let queues = open_queues(&project).await?;
         let internal = listen(0).await?;

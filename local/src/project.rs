@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use documents::Documents;
 use domain::time::UtcMillis;
 use jiff::Timestamp;
-use secrets::{DatabaseName, DatabaseUrl};
+use secrets::{DatabaseName, DatabaseUrl, Stage};
 use sql_store::migrate::{SHOP, TELESALES, migrate_by};
 use sql_store::{Store, StoreError};
 
@@ -193,6 +194,21 @@ impl Project {
             let mending = mending.unwrap_or(&asked);
             format!("{name} cannot be migrated ({mending})")
         })
+    }
+
+    /// Makes the indexes of documents, where they are in MongoDB.
+    ///
+    /// # Errors
+    /// A sentence that says what to mend.
+    pub async fn migrate_documents(&self) -> Result<(), Failure> {
+        let Some(uri) = &self.settings.mongodb else {
+            return Ok(());
+        };
+        let store = self.store(DatabaseName::Shop).await?;
+        let what = || "the documents of MONGODB_URI".to_owned();
+        let documents = Documents::in_mongodb(store, uri.expose(), Stage::Dev);
+        let documents = documents.await.or_mend(what)?;
+        documents.migrate().await.or_mend(what)
     }
 
     /// What a database is called at the terminal; a MySQL URL's password is never shown.

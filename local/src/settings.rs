@@ -37,6 +37,8 @@ pub struct Settings {
     pub database_overrides: DatabaseOverrides,
     /// Kafka's user and password, where the file has them.
     pub kafka: BTreeMap<&'static str, Secret>,
+    /// Where documents are in MongoDB, its URI.
+    pub mongodb: Option<Secret>,
     /// Signs local tokens.
     pub token_key: SigningKey,
 }
@@ -90,6 +92,7 @@ pub async fn load(
         Need::Required(keys::TELESALES_DEAD_LETTER_KEY),
         Need::Optional(keys::KAFKA_USER),
         Need::Optional(keys::KAFKA_PASSWORD),
+        Need::Optional(keys::MONGODB_URI),
     ];
     let secrets = secrets_of(&file, &to_mend, state, &database_overrides, &needs).await?;
     let mut databases = BTreeMap::new();
@@ -105,6 +108,7 @@ pub async fn load(
         databases,
         database_overrides,
         kafka: kafka.collect(),
+        mongodb: secrets.optional_text(keys::MONGODB_URI).cloned(),
         token_key,
     })
 }

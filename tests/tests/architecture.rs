@@ -14,7 +14,7 @@ use sam_template::{Rule, Template};
 use serde_json::Value;
 
 /// What each crate of `shared/` may know; a function or service may know all of them but the tools.
-const SHARED: [(&str, &[&str]); 19] = [
+const SHARED: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     ("contracts", &["domain"]),
     ("files", &[]),
@@ -37,6 +37,7 @@ const SHARED: [(&str, &[&str]); 19] = [
     ("queues", &[]),
     ("secrets", &[]),
     ("sql-store", &["contracts", "domain"]),
+    ("documents", &["domain", "secrets", "sql-store"]),
     ("lambda-kit", &["contracts", "domain"]),
     (
         "cold-start",
@@ -109,7 +110,7 @@ const NOT_IN_DOMAIN: [&str; 9] = [
     "async fn",
 ];
 /// Of what is deployed, who may link what is heavy or speaks to one outside system.
-const LINKED_BY: [(&str, &[&str]); 13] = [
+const LINKED_BY: [(&str, &[&str]); 15] = [
     (
         "aws-config",
         &["cold-start", "files", "invocations", "queues", "secrets"],
@@ -129,6 +130,17 @@ const LINKED_BY: [(&str, &[&str]); 13] = [
         &["kafka-consumer", "kafka-producer", "kafka-settings"],
     ),
     ("tokio-postgres", &["warehouse"]),
+    ("mongodb", &["documents"]),
+    (
+        "documents",
+        &[
+            "compact-lake",
+            "feira-local",
+            "ingest-customer-events",
+            "run-command",
+            "sync-customers",
+        ],
+    ),
     // No function reads Kafka by librdkafka: Lambda does that for them.
     ("kafka-consumer", &["telesales-consumer"]),
     // Who writes to Kafka carries librdkafka and its OpenSSL.

@@ -9,6 +9,7 @@ mod check;
 mod container;
 mod coverage;
 mod failure;
+mod ferretdb;
 mod kafka;
 mod mariadb;
 mod ministack;

@@ -9,7 +9,7 @@ use crate::container::Container;
 use crate::failure::{Failure, Outcome};
 use crate::process::{Running, output_of};
 use crate::tools::{KAFKA_PYTHON, LAKE_ENGINES, SCHEMATHESIS, apt_install};
-use crate::{kafka, mariadb, ministack, postgres};
+use crate::{ferretdb, kafka, mariadb, ministack, postgres};
 
 /// A server that ends with the run, and then the folder of its data where that is elsewhere.
 pub(crate) struct Server {
@@ -106,10 +106,11 @@ pub(crate) enum Kind {
     PostgreSql,
     LakeEngines,
     KafkaPython,
+    FerretDb,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::MariaDb,
         Self::Kafka,
         Self::Ministack,
@@ -117,6 +118,7 @@ impl Kind {
         Self::PostgreSql,
         Self::LakeEngines,
         Self::KafkaPython,
+        Self::FerretDb,
     ];
 
     /// As testkit writes it into the parts file.
@@ -129,6 +131,7 @@ impl Kind {
             Self::PostgreSql => "PostgreSQL",
             Self::LakeEngines => "DuckDB and Spark",
             Self::KafkaPython => "kafka-python",
+            Self::FerretDb => "FerretDB",
         }
     }
 
@@ -141,6 +144,7 @@ impl Kind {
             Self::PostgreSql => "FEIRA_POSTGRES_URL",
             Self::LakeEngines => "FEIRA_LAKE_PYTHON",
             Self::KafkaPython => "FEIRA_KAFKA_PYTHON",
+            Self::FerretDb => "FEIRA_MONGODB_URI",
         }
     }
 
@@ -175,6 +179,7 @@ impl Kind {
             Self::PostgreSql => postgres::start(folder).await,
             Self::LakeEngines => lake_engines().await,
             Self::KafkaPython => kafka_python().await,
+            Self::FerretDb => ferretdb::start(folder).await,
         }
     }
 }

@@ -10,6 +10,7 @@
 use std::{error::Error, time::Instant};
 
 use bench::process_cost;
+use documents::Documents;
 use domain::time::UtcMillis;
 use files::{Files, FolderFiles};
 use futures::future::try_join_all;
@@ -61,7 +62,8 @@ async fn ingestion(url: &str, now: UtcMillis) -> Result<(), Box<dyn Error>> {
         let mut runs = Vec::new();
         for instance in 0..instances {
             let lake = Lake::new(Files::Folder(FolderFiles::open(&folder)?), "bench");
-            let handler = IngestCustomerEvents::new(Store::open(url).await?, lake);
+            let store = Store::open(url).await?;
+            let handler = IngestCustomerEvents::new(store.clone(), Documents::in_sql(store), lake);
             let prefix = format!("{}-{instances}-{instance}", now.get());
             let events: Vec<Value> = (0..BATCHES)
                 .map(|batch| event(&prefix, batch, now))

@@ -140,7 +140,7 @@ async fn migrate(project: &Project) -> Result<(), Failure> {
         };
         answer(&format!("{}: {what}", project.database_name(database)));
     }
-    Ok(())
+    project.migrate_documents().await
 }
 
 /// Gives `work` a client of the running instance, or of functions started for this command alone,

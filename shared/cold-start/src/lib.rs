@@ -12,8 +12,8 @@ mod stock_limits;
 
 pub use aftercare::Announcer;
 pub use parts::{
-    Consumer, QueueParts, RDS_ROOTS, SqlParts, aws_credentials, kafka_needs, kafka_setting,
-    open_queues,
+    Consumer, QueueParts, RDS_ROOTS, SqlParts, aws_credentials, documents_need, kafka_needs,
+    kafka_setting, open_queues,
 };
 pub use problems::store_problem;
 pub use secrets::{DatabaseName, Need, ProcessEnvironment, Secrets, Stage, keys};

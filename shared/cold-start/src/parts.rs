@@ -293,6 +293,21 @@ pub fn kafka_needs() -> &'static [Need] {
     if has_brokers && has_user { &NEEDS } else { &[] }
 }
 
+/// What a function that keeps documents needs: MONGODB_URI where the stack has its secret; in dev it
+/// may stand in `.env`.
+#[must_use]
+pub fn documents_need() -> Option<Need> {
+    let process = ProcessEnvironment::current();
+    let has_secret = process
+        .get(keys::MONGODB_URI.secret.id_variable())
+        .is_some();
+    match Stage::of(&process) {
+        Ok(Stage::Dev) => Some(Need::Optional(keys::MONGODB_URI)),
+        Ok(Stage::Prod) if has_secret => Some(Need::Required(keys::MONGODB_URI)),
+        Ok(Stage::Prod) | Err(_) => None,
+    }
+}
+
 /// A setting of Kafka's client: of the secret, or of the template.
 #[must_use]
 pub fn kafka_setting(

@@ -4,7 +4,7 @@
     reason = "what supports a test stops it where something is not as it should be"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use sam_template::{KafkaKind, Template};
@@ -295,6 +295,34 @@ fn functions_over_one_database_read_its_secret_alone() {
             "TelesalesSecretArn"
         };
         assert!(!refers(forbidden), "{}", function.logical_id);
+    }
+}
+
+#[test]
+fn who_keeps_documents_reads_their_secret_where_there_is_one() {
+    let keeping = |parameters: &[(&str, &str)]| -> BTreeSet<String> {
+        let template = read(parameters);
+        let functions = template.functions.iter();
+        let readers = functions.filter(|one| {
+            let resources = one.statements.iter().flat_map(|one| &one.resources);
+            let mut all = resources.flat_map(|one| one.references());
+            all.any(|id| id == "DocumentsSecretArn")
+        });
+        readers.map(|one| one.logical_id.clone()).collect()
+    };
+    let all = [
+        "CompactLakeFunction",
+        "IngestCustomerEventsFunction",
+        "RunCommandFunction",
+        "SyncCustomersFunction",
+    ];
+    let secret = ("DocumentsSecretArn", "documents");
+    assert_eq!(keeping(&[secret]), all.map(str::to_owned).into());
+    let template = read(&[]);
+    for id in all {
+        let function = template.function(id).unwrap();
+        let environment = template.environment(function).unwrap();
+        assert_eq!(environment["DOCUMENTS_SECRET_ID"], "", "{id}");
     }
 }
 

@@ -14,6 +14,8 @@ pub enum SecretName {
     Telesales,
     /// Who writes to Kafka.
     Kafka,
+    /// The database of documents.
+    Documents,
 }
 
 impl SecretName {
@@ -26,6 +28,7 @@ impl SecretName {
             Self::Payments => "payments",
             Self::Telesales => "telesales",
             Self::Kafka => "kafka",
+            Self::Documents => "documents",
         }
     }
 
@@ -38,6 +41,7 @@ impl SecretName {
             Self::Payments => "PAYMENTS_SECRET_ID",
             Self::Telesales => "TELESALES_SECRET_ID",
             Self::Kafka => "KAFKA_SECRET_ID",
+            Self::Documents => "DOCUMENTS_SECRET_ID",
         }
     }
 }
@@ -164,6 +168,8 @@ pub mod keys {
     pub const KAFKA_USER: Key = Key::new("KAFKA_USER", SecretName::Kafka, Shape::Text);
     /// With SASL, that user's password.
     pub const KAFKA_PASSWORD: Key = Key::new("KAFKA_PASSWORD", SecretName::Kafka, Shape::Text);
+    /// Where documents are in MongoDB, its URI: `mongodb://` or `mongodb+srv://`.
+    pub const MONGODB_URI: Key = Key::new("MONGODB_URI", SecretName::Documents, Shape::Text);
     /// The warehouse, where there is one: `redshift://user:password@host:5439/database`.
     pub const REDSHIFT_URL: Key = Key::new("REDSHIFT_URL", SecretName::App, Shape::Text);
     /// The company's own database of sales, by a read-only role, where sales are exported from a
@@ -206,7 +212,7 @@ pub mod keys {
 }
 
 /// Every key there is.
-pub const ALL_KEYS: [Key; 18] = [
+pub const ALL_KEYS: [Key; 19] = [
     keys::DATABASE_URL_LOCAL,
     keys::DATABASE_URL_DEV,
     keys::DATABASE_URL_LIVE,
@@ -217,6 +223,7 @@ pub const ALL_KEYS: [Key; 18] = [
     keys::STOCK_API_TOKEN,
     keys::KAFKA_USER,
     keys::KAFKA_PASSWORD,
+    keys::MONGODB_URI,
     keys::REDSHIFT_URL,
     keys::SALES_SOURCE_URL,
     keys::TELESALES_DATABASE_URL_LOCAL,

@@ -169,7 +169,9 @@ impl Store {
         }
     }
 
-    pub(crate) async fn reach(&self, point: Point<'_>) {
+    /// Passes a point that the observer sees: a statement, or a call of another store that stands
+    /// between statements.
+    pub async fn reach(&self, point: Point<'_>) {
         if let Some(observer) = &self.options.observer
             && observer.cuts_at(point)
         {

@@ -27,7 +27,7 @@ use crate::{
 pub use conflicts::{ConflictId, ConflictRow, conflict, conflicts, forget_conflict};
 
 /// Rows of one statement.
-const BATCH: usize = 500;
+pub const BATCH: usize = 500;
 
 /// What tells an event from every other: a hash of its identity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,8 @@ pub struct Batch<'a> {
     pub profiles: &'a BTreeMap<String, BuyerProfile>,
     /// The file of the new events.
     pub file: Option<&'a WrittenFile>,
+    /// Whether clicks are noted in `click_log`: not where they are documents elsewhere.
+    pub logs_clicks: bool,
 }
 
 /// What a committed batch was.
@@ -134,7 +136,9 @@ impl EventKey {
 }
 
 impl Incoming {
-    fn content_hash(&self) -> i64 {
+    /// Tells what it says from what another event with its identity says.
+    #[must_use]
+    pub fn content_hash(&self) -> i64 {
         let digest = Sha256::digest(self.event.content().as_bytes());
         let first = digest.first_chunk::<8>().copied().unwrap_or_default();
         i64::from_be_bytes(first)
@@ -224,7 +228,9 @@ pub async fn commit(
             note_batch(tx, &batch_id, &counts, now).await?;
             live::append(tx, &batch_id, &figures_by_minute(&fresh, now)).await?;
             views::append(tx, &batch_id, &fresh).await?;
-            views::log_clicks(tx, &fresh, batch.profiles, now).await?;
+            if batch.logs_clicks {
+                views::log_clicks(tx, &fresh, batch.profiles, now).await?;
+            }
             if let Some(file) = batch.file {
                 // Last, since all writers of the lake queue up at its lock.
                 let change = Change {

@@ -21,6 +21,11 @@ struct Age {
     age_ms: i64,
 }
 
+/// How long a click stays in the log, in days.
+pub const CLICK_LOG_DAYS: u32 = 30;
+/// How long a profile that nobody asks for is kept, in days.
+pub const PROFILE_DAYS: u32 = 30;
+
 /// The same of what events of customers leave, which is much more.
 const EXPIRING_EVENTS: [(&str, &str, i64); 6] = [
     (
@@ -35,8 +40,8 @@ const EXPIRING_EVENTS: [(&str, &str, i64); 6] = [
     ),
     ("event_batches", "received_ms", 2 * DAY_MS),
     ("live_parts", "minute_ms", 2 * HOUR_MS),
-    ("click_log", "logged_ms", 30 * DAY_MS),
-    ("profiles", "refreshed_ms", 30 * DAY_MS),
+    ("click_log", "logged_ms", CLICK_LOG_DAYS as i64 * DAY_MS),
+    ("profiles", "refreshed_ms", PROFILE_DAYS as i64 * DAY_MS),
 ];
 
 /// Deletes the oldest `limit` expired rows of each table, and those of the same millisecond as the

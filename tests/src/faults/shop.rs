@@ -5,6 +5,7 @@ use std::{cell::Cell, collections::BTreeSet, path::Path, sync::Arc};
 use anchor_audit::AnchorAudit;
 use create_promoter_vouchers::{Confirmation, CreatePromoterVouchers};
 use create_referral_link::CreateReferralLink;
+use documents::Documents;
 use domain::{
     code::ReferralCode,
     mgm::{attribution::SigningKey, campaign::ShopUrl, shop_url::Loopback},
@@ -149,7 +150,7 @@ impl Process {
                 self.drain("issue-trip-voucher", &handler, batch).await
             }
             Delivery::Customers(event) => {
-                let handler = SyncCustomers::new(store);
+                let handler = SyncCustomers::new(Documents::in_sql(store));
                 kafka::answer("sync-customers", self, &handler, event, now()).await
             }
             Delivery::Link(event) => {
@@ -250,6 +251,7 @@ impl Process {
             settings: ShopSettings::default(),
             telesales: None,
             store: self.store.clone(),
+            documents: Documents::in_sql(self.store.clone()),
             queues: Queues::Embedded(self.queues.clone()),
             seal_key: shop_seal_key(),
             dead_letter_routes: DeadLetterRoutes::parse([routes.to_string().as_str()])

@@ -2,6 +2,7 @@
 //! neighbours handled.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use documents::Documents;
 use domain::mgm::attribution::SigningKey;
 use domain::time::UtcMillis;
 use issue_trip_voucher::IssueTripVoucher;
@@ -431,7 +432,7 @@ async fn a_trip_that_cannot_be_read_gets_a_dead_letter_and_its_neighbours_go_on(
 async fn a_customer_that_cannot_be_read_gets_a_dead_letter_and_its_neighbours_go_on() {
     for database in testkit::databases().await {
         let store = store(database.url()).await;
-        let handler = SyncCustomers::new(store.clone());
+        let handler = SyncCustomers::new(Documents::in_sql(store.clone()));
         let letters = Letters::new();
         for (place, bad) in bad_customers().iter().enumerate() {
             let what = format!("{}: {}", database.label(), bad.what);

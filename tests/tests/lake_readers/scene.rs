@@ -6,6 +6,7 @@ use std::{
 };
 
 use compact_lake::CompactLake;
+use documents::Documents;
 use domain::{
     lake::{SnapshotId, Table, WrittenFile},
     money::Centavos,
@@ -171,7 +172,12 @@ impl Scene {
 
     /// Puts the files of sales together.
     pub async fn compact(&self) {
-        let function = CompactLake::new(self.store.clone(), self.lake.clone(), || NOON);
+        let function = CompactLake::new(
+            self.store.clone(),
+            Documents::in_sql(self.store.clone()),
+            self.lake.clone(),
+            || NOON,
+        );
         let run = ScheduledRun {
             date: NOON.day(),
             again: false,

@@ -15,6 +15,7 @@ use bundle_tests::faults::{
 };
 use compact_lake::{CompactLake, Compacted};
 use contracts::sales::LoadReport;
+use documents::Documents;
 use domain::time::UtcMillis;
 use files::{FileAddress, Files, FolderFiles};
 use lake::Lake;
@@ -274,7 +275,8 @@ async fn both(world: &World, first: &Put, second: &Put) -> Vec<Loaded> {
 async fn compact_once(world: &World, cut: Cut) -> Option<Result<Compacted, InvocationFailed>> {
     let (parts, cutter) = world.parts(cut).await;
     let lake = Lake::new(parts.files, BUCKET);
-    let function = CompactLake::new(parts.store, lake, now).with_alike_files(2);
+    let documents = Documents::in_sql(parts.store.clone());
+    let function = CompactLake::new(parts.store, documents, lake, now).with_alike_files(2);
     let run = ScheduledRun {
         date: now().day(),
         again: false,

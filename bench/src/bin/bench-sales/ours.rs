@@ -10,6 +10,7 @@ use std::{
 
 use bench::process_cost::{self, ProcessCost};
 use compact_lake::CompactLake;
+use documents::Documents;
 use domain::lake::Table;
 use files::{Files, FolderFiles};
 use lake::Lake;
@@ -157,7 +158,12 @@ async fn live_files(store: &Store) -> Outcome<usize> {
 pub async fn merge(state: &Path) -> Outcome<()> {
     let (store, folder) = open(state).await?;
     let lake = Lake::new(Files::Folder(folder), BUCKET);
-    let function = CompactLake::new(store.clone(), lake, clock::now);
+    let function = CompactLake::new(
+        store.clone(),
+        Documents::in_sql(store.clone()),
+        lake,
+        clock::now,
+    );
     let now = clock::now();
     let mut invocation = Invocation::at(now);
     invocation.deadline = now.plus_millis(LOAD_LIMIT_MS);

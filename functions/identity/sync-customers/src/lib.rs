@@ -1,28 +1,29 @@
-//! The company's customers from `clientes` into database 1: the newest version wins.
+//! The company's customers from `clientes` into database 1: the newest version wins. Whom a record
+//! deletes is erased from the documents too, before it is acknowledged.
 
 use contracts::customers;
 use contracts::fields::BadMessage;
+use documents::{Documents, DocumentsError};
 use domain::customers::News;
 use domain::time::UtcMillis;
 use lambda_kit::kafka::{Handler, Record};
 use lambda_kit::{Outcome, Received, batch, metrics};
-use sql_store::customers::{Synced, sync};
-use sql_store::{Store, StoreError};
+use sql_store::customers::Synced;
 
 /// The handler of the topic.
 pub struct SyncCustomers {
-    store: Store,
+    documents: Documents,
 }
 
 impl SyncCustomers {
-    /// Customers are kept in `store`.
+    /// Customers are kept in the SQL database of `documents`.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub const fn new(documents: Documents) -> Self {
+        Self { documents }
     }
 
-    async fn take_over(&self, news: &[News], now: UtcMillis) -> Result<Synced, StoreError> {
-        let synced = sync(&self.store, news, now).await?;
+    async fn take_over(&self, news: &[News], now: UtcMillis) -> Result<Synced, DocumentsError> {
+        let synced = self.documents.sync_customers(news, now).await?;
         let count = |number| i64::try_from(number).unwrap_or(i64::MAX);
         metrics::count("CustomersKept", count(synced.kept));
         metrics::count("CustomersDeleted", count(synced.deleted));

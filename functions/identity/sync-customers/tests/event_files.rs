@@ -7,18 +7,22 @@
 
 use std::cell::RefCell;
 
+use documents::Documents;
 use domain::customers::Customer;
 use domain::identity::CustomerId;
 use domain::personal::PersonName;
 use domain::time::UtcMillis;
 use lambda_kit::dead_letter::SendFailed;
 use lambda_kit::{DeadLetters, SealKey, kafka};
+use mongodb::{Client, Database, bson::Document, bson::doc};
+use secrets::Stage;
 use serde_json::{Value, json};
 use sql_store::{Store, Tx, customers};
 use sync_customers::SyncCustomers;
 use testkit::{TestDatabase, databases, event, event_cases};
 
 const FUNCTION: &str = "sync-customers";
+const DELETES_EVA: &str = "accepted-msk";
 
 struct Letters {
     key: SealKey,
@@ -65,7 +69,7 @@ impl Scene {
                 sent: RefCell::default(),
                 works: true,
             };
-            let handler = SyncCustomers::new(store.clone());
+            let handler = SyncCustomers::new(Documents::in_sql(store.clone()));
             scenes.push(Self {
                 handler,
                 store,
@@ -180,7 +184,7 @@ async fn while_the_database_is_away_every_partition_comes_again() {
     let lost = Store::open("mysql://nobody@127.0.0.1:1/none")
         .await
         .unwrap();
-    let handler = SyncCustomers::new(lost);
+    let handler = SyncCustomers::new(Documents::in_sql(lost));
     let event = event(FUNCTION, "accepted-msk");
     let answer = kafka::answer(FUNCTION, &scene.letters, &handler, &event, now())
         .await
@@ -199,4 +203,78 @@ async fn what_is_no_event_of_kafka_fails_as_a_whole() {
     let event = event(FUNCTION, "refused-no-kafka-event");
     let answer = kafka::answer(FUNCTION, &scene.letters, &scene.handler, &event, now()).await;
     assert!(answer.is_err());
+}
+
+/// On SQLite, with documents in MongoDB.
+struct WithDocuments {
+    scene: Scene,
+    mongodb: Database,
+}
+
+impl WithDocuments {
+    async fn open() -> Option<Self> {
+        let uri = testkit::mongodb()?;
+        let mut scene = Scene::everywhere().await.remove(0);
+        let documents = Documents::in_mongodb(scene.store.clone(), &uri, Stage::Dev).await;
+        scene.handler = SyncCustomers::new(documents.unwrap());
+        let client = Client::with_uri_str(&uri).await.unwrap();
+        let mongodb = client.default_database().unwrap();
+        Some(Self { scene, mongodb })
+    }
+
+    /// What ingest-customer-events left about these customers.
+    async fn left(&self, customers: &[&str]) {
+        let profiles = customers.iter().map(|id| doc! {"_id": *id});
+        let clicks = customers.iter().map(|id| doc! {"id_usuario": *id});
+        for (collection, documents) in [
+            ("perfis", profiles.collect::<Vec<Document>>()),
+            ("cliques", clicks.collect()),
+        ] {
+            let collection = self.mongodb.collection::<Document>(collection);
+            collection.delete_many(doc! {}).await.unwrap();
+            collection.insert_many(documents).await.unwrap();
+        }
+    }
+
+    /// Of how many there is a profile, and of how many a click.
+    async fn remain(&self) -> [u64; 2] {
+        let count = async |name| {
+            let found = self.mongodb.collection::<Document>(name);
+            found.count_documents(doc! {}).await.unwrap()
+        };
+        [count("perfis").await, count("cliques").await]
+    }
+}
+
+#[tokio::test]
+async fn documents_of_the_deleted_are_erased_also_when_the_record_comes_again() {
+    let Some(shop) = WithDocuments::open().await else {
+        return;
+    };
+    for _ in 0..2 {
+        // The second time as after a crash between the two databases.
+        shop.left(&["cli-ana", "cli-eva"]).await;
+        assert_eq!(shop.scene.send(DELETES_EVA).await, json!([]));
+        assert_eq!(shop.scene.send("accepted-self-managed").await, json!([]));
+        assert_eq!(shop.remain().await, [1, 1]);
+    }
+}
+
+#[tokio::test]
+async fn while_mongodb_is_away_a_deletion_comes_again() {
+    let scene = Scene::everywhere().await.remove(0);
+    let uri = testkit::unreachable_mongodb("feira", "feira");
+    let away = Documents::in_mongodb(scene.store.clone(), &uri, Stage::Dev).await;
+    let away = SyncCustomers::new(away.unwrap());
+    let event = event(FUNCTION, DELETES_EVA);
+    let answer = kafka::answer(FUNCTION, &scene.letters, &away, &event, now()).await;
+    let expected = json!([
+        {"itemIdentifier": {"partition": "clientes-0", "offset": 10}},
+        {"itemIdentifier": {"partition": "clientes-1", "offset": 5}},
+    ]);
+    assert_eq!(answer.unwrap()["batchItemFailures"], expected);
+    assert!(scene.letters.sent.borrow().is_empty());
+    // SQL took it over; that does not acknowledge it.
+    assert_eq!(scene.customer("cli-eva").await.unwrap().profile, None);
+    assert_eq!(scene.send(DELETES_EVA).await, json!([]));
 }

@@ -6,6 +6,7 @@
 
 mod sales;
 
+use documents::{Documents, DocumentsError};
 use domain::{
     lake::{DataFile, SnapshotId, Table},
     time::{Day, UtcMillis},
@@ -40,6 +41,7 @@ const RESERVE_MS: i64 = 45_000;
 /// The handler of the schedule.
 pub struct CompactLake {
     store: Store,
+    documents: Documents,
     lake: Lake,
     clock: fn() -> UtcMillis,
     alike_files: usize,
@@ -67,6 +69,8 @@ enum StepFailed {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Documents(#[from] DocumentsError),
+    #[error(transparent)]
     Lake(#[from] LakeError),
     #[error("the temporary folder failed ({0})")]
     Folder(std::io::ErrorKind),
@@ -93,9 +97,15 @@ impl From<FilesError> for StepFailed {
 impl CompactLake {
     /// Puts the files of `lake` together; `clock` tells how much time is left.
     #[must_use]
-    pub const fn new(store: Store, lake: Lake, clock: fn() -> UtcMillis) -> Self {
+    pub const fn new(
+        store: Store,
+        documents: Documents,
+        lake: Lake,
+        clock: fn() -> UtcMillis,
+    ) -> Self {
         Self {
             store,
+            documents,
             lake,
             clock,
             alike_files: sales::ALIKE_FILES,
@@ -133,7 +143,8 @@ impl CompactLake {
         }
         self.put_sales_together(invocation, &mut done).await?;
         while let Some(now) = self.time(invocation) {
-            let deleted = purge_events(&self.store, now, PURGED_ROWS).await?;
+            let deleted = purge_events(&self.store, now, PURGED_ROWS).await?
+                + self.documents.purge(now, PURGED_ROWS).await?;
             done.expurgados += deleted;
             if deleted == 0 {
                 break;
@@ -182,6 +193,7 @@ impl CompactLake {
             .map(|file| file.id)
             .collect();
         let parts = parts_of_day(&self.store, day).await?;
+        self.documents.note_views(day, &parts.views).await?;
         let rows: Vec<ViewsRow> = parts
             .views
             .iter()

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use compact_lake::{CompactLake, Compacted};
+use documents::Documents;
 use domain::{
     lake::{DataFile, SnapshotId, Table},
     time::UtcMillis,
@@ -17,6 +18,8 @@ use lambda_kit::{
     Invocation, InvocationFailed,
     schedule::{Handler, read},
 };
+use mongodb::{Client, bson::Document, bson::doc};
+use secrets::Stage;
 use sql_store::{
     Store, StoreError, Tx,
     lake::{self as catalogue, Change, CommitError},
@@ -35,6 +38,7 @@ struct Shop {
     store: Store,
     lake: Lake,
     files: TempDir,
+    documents: Documents,
 }
 
 impl Shop {
@@ -46,7 +50,12 @@ impl Shop {
         let lake = Lake::new(Files::Folder(folder), "vendas-teste");
         let path = lake.data_path().unwrap();
         catalogue::register(&store, &path, now()).await.unwrap();
-        Self { store, lake, files }
+        Self {
+            documents: Documents::in_sql(store.clone()),
+            store,
+            lake,
+            files,
+        }
     }
 
     async fn commit(&self, file: domain::lake::WrittenFile) {
@@ -96,7 +105,12 @@ impl Shop {
     }
 
     async fn run(&self, case: &str) -> Result<Compacted, InvocationFailed> {
-        let function = CompactLake::new(self.store.clone(), self.lake.clone(), now);
+        let function = CompactLake::new(
+            self.store.clone(),
+            self.documents.clone(),
+            self.lake.clone(),
+            now,
+        );
         let run = read(&event(FUNCTION, case))?;
         function.handle(run, &Invocation::at(now())).await
     }
@@ -231,6 +245,47 @@ async fn views_of_a_day_have_one_file_with_all_of_them() {
             Compacted::default()
         );
     }
+}
+
+#[tokio::test]
+async fn views_of_a_day_and_what_is_past_its_time_are_told_to_mongodb() {
+    let Some(uri) = testkit::mongodb() else {
+        return;
+    };
+    let database = databases().await.swap_remove(0);
+    let mut shop = Shop::open(database.url()).await;
+    let documents = Documents::in_mongodb(shop.store.clone(), &uri, Stage::Dev).await;
+    shop.documents = documents.unwrap();
+    let mongodb = Client::with_uri_str(&uri).await.unwrap();
+    let mongodb = mongodb.default_database().unwrap();
+    let clicks = mongodb.collection::<Document>("cliques");
+    for (id, days) in [("a", 31), ("b", 29)] {
+        let noted = mongodb::bson::DateTime::from_millis(now().minus_days(days).get());
+        let click = doc! {"_id": id, "registrado_em": noted};
+        clicks.insert_one(click).await.unwrap();
+    }
+    let views = mongodb.collection::<Document>("produtos_mais_vistos");
+    for (part, sum) in [("A", 2_i64), ("B", 5)] {
+        let work = async |tx: &Tx| {
+            tx.execute(
+                "INSERT INTO product_views (view_day, product_id, part_id, views) \
+                 VALUES (?, 'p', ?, ?)",
+                values![
+                    now().day().epoch_days(),
+                    part,
+                    if part == "A" { 2 } else { 3 }
+                ],
+            )
+            .await
+        };
+        shop.store.transact::<_, StoreError, _>(work).await.unwrap();
+        shop.run("accepted-schedule").await.unwrap();
+        let found = views.find_one(doc! {"_id": "2026-11-20/p"}).await.unwrap();
+        assert_eq!(found.unwrap().get_i64("count").unwrap(), sum);
+    }
+    let left = clicks.find_one(doc! {}).await.unwrap().unwrap();
+    assert_eq!(left.get_str("_id").unwrap(), "b");
+    assert_eq!(clicks.count_documents(doc! {}).await.unwrap(), 1);
 }
 
 #[tokio::test]

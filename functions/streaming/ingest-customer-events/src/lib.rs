@@ -7,6 +7,7 @@ use contracts::{
     events::read,
     fields::BadMessage,
 };
+use documents::{Documents, DocumentsError};
 use domain::{events::CustomerEvent, profiles::BuyerProfile, time::UtcMillis};
 use lake::{
     Lake, LakeError,
@@ -15,7 +16,7 @@ use lake::{
 use lambda_kit::{Outcome, Received, metrics, sqs::Handler};
 use sql_store::{
     Store, StoreError,
-    events::{self, Batch, BatchCounts, EventKey, Incoming, IngestError, Sorted, profiles},
+    events::{self, Batch, BatchCounts, EventKey, Incoming, IngestError, Sorted},
     lake::register,
 };
 
@@ -34,6 +35,7 @@ pub struct SourcedEvent {
 /// The handler of EventosQueue.
 pub struct IngestCustomerEvents {
     store: Store,
+    documents: Documents,
     lake: Lake,
 }
 
@@ -41,6 +43,7 @@ pub struct IngestCustomerEvents {
 #[derive(Debug)]
 enum Failure {
     Store(StoreError),
+    Documents(DocumentsError),
     Lake(LakeError),
 }
 
@@ -50,20 +53,31 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<DocumentsError> for Failure {
+    fn from(error: DocumentsError) -> Self {
+        Self::Documents(error)
+    }
+}
+
 impl Failure {
     fn code(&self) -> String {
         match self {
             Self::Store(error) => error.to_string(),
+            Self::Documents(error) => error.to_string(),
             Self::Lake(error) => error.to_string(),
         }
     }
 }
 
 impl IngestCustomerEvents {
-    /// Effects go into `store` and `lake`.
+    /// Effects go into `store`, `documents` and `lake`.
     #[must_use]
-    pub const fn new(store: Store, lake: Lake) -> Self {
-        Self { store, lake }
+    pub const fn new(store: Store, documents: Documents, lake: Lake) -> Self {
+        Self {
+            store,
+            documents,
+            lake,
+        }
     }
 
     async fn ingest(
@@ -73,10 +87,13 @@ impl IngestCustomerEvents {
     ) -> Result<BatchCounts, Failure> {
         let incoming: Vec<Incoming> = batch.iter().map(incoming).collect();
         let users: BTreeSet<&str> = incoming.iter().map(|one| one.event.user.as_str()).collect();
-        let profiles = profiles::of_users(&self.store, &users, now).await?;
+        let profiles = self.documents.profiles(&users, now).await?;
         for _ in 0..MOST_LOOKS {
             let sorted = events::sort(&self.store, &incoming).await?;
-            // The file comes before the transaction that makes it visible.
+            // Documents and the file come before the transaction that makes them count.
+            self.documents
+                .log_clicks(&incoming, &sorted, &profiles, now)
+                .await?;
             let rows = rows(batch, &sorted, &profiles);
             let file = write_events(&self.lake, rows, now)
                 .await
@@ -86,6 +103,7 @@ impl IngestCustomerEvents {
                 sorted: &sorted,
                 profiles: &profiles,
                 file: file.as_ref(),
+                logs_clicks: self.documents.are_in_sql(),
             };
             match events::commit(&self.store, &batch, now).await {
                 Ok(counts) => return Ok(counts),

@@ -49,6 +49,7 @@ async fn ingest(store: &Store, incoming: &[Incoming]) {
         sorted: &sorted,
         profiles: &profiles,
         file: None,
+        logs_clicks: true,
     };
     commit(store, &batch, now()).await.unwrap();
 }

@@ -12,6 +12,7 @@ mod telesales;
 use std::collections::BTreeMap;
 
 use contracts::fields::BadMessage;
+use documents::{Documents, DocumentsError};
 use domain::jobs::{Job, Ledger, RunStatus};
 use domain::time::{Day, UtcMillis};
 use invocations::Invoker;
@@ -61,6 +62,8 @@ impl JobFunctions {
 pub struct RunCommand {
     /// Database 1.
     pub store: Store,
+    /// Profiles and clicks, where they are.
+    pub documents: Documents,
     /// Whose the customers are, and where their events go.
     pub settings: ShopSettings,
     /// Database 2, where there is one.
@@ -138,6 +141,7 @@ impl RunCommand {
     const fn shop(&self) -> Shop<'_> {
         Shop {
             store: &self.store,
+            documents: &self.documents,
             queues: &self.queues,
             settings: &self.settings,
         }
@@ -147,6 +151,7 @@ impl RunCommand {
         let applied = sql_store::migrate::migrate(&self.store, now)
             .await
             .map_err(store_failed)?;
+        self.documents.migrate().await.map_err(documents_failed)?;
         let mut answer = json!({"aplicadas": applied});
         if let (Some(telesales), Some(answer)) = (&self.telesales, answer.as_object_mut()) {
             let applied = telesales.migrate(now).await.map_err(store_failed)?;
@@ -255,7 +260,7 @@ impl RunCommand {
         let clock = || self.time_for_more(invocation);
         let replay = replay::Replay {
             queues: &self.queues,
-            store: &self.store,
+            documents: &self.documents,
             telesales: self.telesales.as_ref(),
             invoker: self.invoker.as_ref(),
             batches: self.batches.as_ref(),
@@ -314,6 +319,13 @@ fn refused(bad: BadMessage) -> InvocationFailed {
 
 fn store_failed(error: StoreError) -> InvocationFailed {
     InvocationFailed::new(format!("banco_falhou: {error}"))
+}
+
+fn documents_failed(error: DocumentsError) -> InvocationFailed {
+    match error {
+        DocumentsError::Store(error) => store_failed(error),
+        error => InvocationFailed::new(format!("documentos_falharam: {error}")),
+    }
 }
 
 const fn status_word(status: RunStatus) -> &'static str {

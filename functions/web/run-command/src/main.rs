@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cold_start::{DatabaseName, Need, ProcessEnvironment, SqlParts, keys};
+use cold_start::{DatabaseName, Need, ProcessEnvironment, SqlParts, documents_need, keys};
 use consumer::Consumer;
 use contracts::{changes::Shape, telesales};
+use documents::Documents;
 use domain::pseudonym::PseudonymKey;
 use lambda_kit::{SealKey, StartError};
 use run_command::{
@@ -31,6 +32,7 @@ async fn main() -> ExitCode {
             .get("TELESALES_SECRET_ID")
             .is_some();
         let mut needs = vec![Need::Required(keys::DEAD_LETTER_KEY)];
+        needs.extend(documents_need());
         if has_telesales {
             needs.extend(OF_TELESALES);
         }
@@ -75,6 +77,7 @@ async fn main() -> ExitCode {
             },
             clock: lambda_kit::clock::now,
             telesales,
+            documents: Documents::open(parts.store.clone(), &parts.secrets).await?,
             store: parts.store,
         };
         Ok(((), command))

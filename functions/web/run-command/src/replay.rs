@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::customers;
+use documents::Documents;
 use domain::time::UtcMillis;
 use invocations::Invoker;
 use lambda_kit::{SealKey, dead_letter::DeadLetter, kafka};
 use queues::{OutgoingMessage, QueueError, Queues, ReceivedMessage};
 use serde_json::{Value, json};
-use sql_store::Store;
 
 use crate::{FailedBatches, Telesales};
 
@@ -140,7 +140,7 @@ impl Parts {
 /// Where letters are replayed from and to.
 pub(crate) struct Replay<'a> {
     pub queues: &'a Queues,
-    pub store: &'a Store,
+    pub documents: &'a Documents,
     pub telesales: Option<&'a Telesales>,
     pub invoker: Option<&'a Invoker>,
     pub batches: Option<&'a FailedBatches>,
@@ -320,7 +320,7 @@ impl Replay<'_> {
                 return false;
             }
         };
-        match sql_store::customers::sync(self.store, &[news], now).await {
+        match self.documents.sync_customers(&[news], now).await {
             Ok(_) => true,
             Err(error) => {
                 tracing::error!(%error, "a dead letter was not taken over");

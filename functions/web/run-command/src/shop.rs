@@ -1,6 +1,7 @@
 //! Commands about customers, where Feira is their master, and about events that were kept aside.
 
 use contracts::events::of_content;
+use documents::Documents;
 use domain::{identity::CustomerId, time::UtcMillis};
 use lambda_kit::InvocationFailed;
 use queues::{OutgoingMessage, Queues};
@@ -11,7 +12,7 @@ use sql_store::{
     events::{ConflictId, ConflictRow, conflict, conflicts, forget_conflict},
 };
 
-use crate::store_failed;
+use crate::{documents_failed, store_failed};
 
 /// Customers of one transaction.
 const PAGE: u32 = 500;
@@ -28,6 +29,7 @@ pub struct ShopSettings {
 /// Database 1 and its settings, for one command.
 pub(crate) struct Shop<'a> {
     pub(crate) store: &'a Store,
+    pub(crate) documents: &'a Documents,
     pub(crate) queues: &'a Queues,
     pub(crate) settings: &'a ShopSettings,
 }
@@ -66,6 +68,9 @@ impl Shop<'_> {
         self.refuse_of_other_master()?;
         let version = change(self.store, customer, None, now).await;
         let version = version.map_err(store_failed)?;
+        // Also of who was deleted before: the documents of the first time may be there still.
+        let erased = self.documents.erase(&[customer.as_str()].into()).await;
+        erased.map_err(documents_failed)?;
         Ok(
             json!({"id_cliente": customer.as_str(), "apagado": version.is_some(),
             "versao": version}),

@@ -8,6 +8,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use contracts::fields::BadMessage;
+use documents::Documents;
 use domain::identity::CustomerId;
 use domain::jobs::MGM_SET_PROMOTERS;
 use domain::time::{Day, UtcMillis};
@@ -67,6 +68,7 @@ impl Scene {
                 "ClientesDeadLetters": [embedded_queue_url("mortas.fifo"), "clientes"]});
             let command = RunCommand {
                 store: store.clone(),
+                documents: Documents::in_sql(store.clone()),
                 settings: ShopSettings::default(),
                 telesales: None,
                 queues: queues.clone(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_lambda::config::{Credentials, SharedCredentialsProvider};
+use documents::Documents;
 use domain::time::UtcMillis;
 use files::{FileAddress, Files, FolderFiles, Overwrite};
 use invocations::Invoker;
@@ -99,8 +100,10 @@ impl Scene {
         );
         let database = folder.path().join("banco1.sqlite");
         let url = format!("sqlite://{}", database.display());
+        let store = Store::open(&url).await.unwrap();
         let command = RunCommand {
-            store: Store::open(&url).await.unwrap(),
+            documents: Documents::in_sql(store.clone()),
+            store,
             settings: ShopSettings::default(),
             telesales: None,
             queues: Queues::Embedded(queues),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_lambda::config::{Credentials, SharedCredentialsProvider};
+use documents::Documents;
 use domain::time::UtcMillis;
 use invocations::Invoker;
 use lambda_kit::{Invocation, SealKey, direct::Handler};
@@ -70,10 +71,11 @@ async fn command(folder: &TempDir, invoker: Option<Invoker>) -> RunCommand {
     let url = embedded_queue_url("CargasFalhadas");
     let routes = json!({"CargasFalhadas": [url, "invocar:LoadSalesFunction"]}).to_string();
     let database = folder.path().join("banco1.sqlite");
+    let url = format!("sqlite://{}", database.display());
+    let store = Store::open(&url).await.unwrap();
     RunCommand {
-        store: Store::open(&format!("sqlite://{}", database.display()))
-            .await
-            .unwrap(),
+        documents: Documents::in_sql(store.clone()),
+        store,
         settings: ShopSettings::default(),
         telesales: None,
         queues: Queues::Embedded(embedded),

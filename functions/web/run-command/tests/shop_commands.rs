@@ -8,10 +8,13 @@
 use std::collections::BTreeMap;
 
 use contracts::{envelope::Message, events::read};
+use documents::Documents;
 use domain::{customers::Profile, identity::CustomerId, time::UtcMillis};
 use lambda_kit::{Invocation, SealKey, direct::Handler};
+use mongodb::{Client, bson::Document, bson::doc};
 use queues::{EmbeddedQueues, QueueDefinition, Queues, embedded_queue_url};
 use run_command::{DeadLetterRoutes, JobFunctions, RunCommand, ShopSettings};
+use secrets::Stage;
 use serde_json::{Value, json};
 use sql_store::{
     Store, customers,
@@ -46,6 +49,7 @@ impl Scene {
             let queue = QueueDefinition::new("Eventos");
             queues.define(&[queue]).await.unwrap();
             let command = RunCommand {
+                documents: Documents::in_sql(store.clone()),
                 store,
                 settings: ShopSettings {
                     owns_customers: true,
@@ -92,6 +96,7 @@ impl Scene {
             sorted: &sorted,
             profiles: &BTreeMap::new(),
             file: None,
+            logs_clicks: true,
         };
         commit(store, &batch, now()).await.unwrap();
     }
@@ -212,4 +217,43 @@ async fn customers_are_published_and_deleted_where_feira_is_their_master() {
             assert!(refused.starts_with("outro_mestre"), "{refused}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_deleted_customers_documents_go_too_and_again_where_that_had_failed() {
+    let Some(uri) = testkit::mongodb() else {
+        return;
+    };
+    let mut scene = Scene::everywhere().await.remove(0);
+    let store = scene.command.store.clone();
+    let documents = Documents::in_mongodb(store.clone(), &uri, Stage::Dev).await;
+    let documents = documents.unwrap();
+    let id = CustomerId::parse("ana").unwrap();
+    customers::change(&store, &id, Some(&Profile::default()), now())
+        .await
+        .unwrap();
+    let mongodb = Client::with_uri_str(&uri).await.unwrap();
+    let mongodb = mongodb.default_database().unwrap();
+    let clicks = mongodb.collection::<Document>("cliques");
+    clicks
+        .insert_many([doc! {"id_usuario": "ana"}, doc! {"id_usuario": "rui"}])
+        .await
+        .unwrap();
+
+    let away = testkit::unreachable_mongodb("segredo", "segredo");
+    let away = Documents::in_mongodb(store, &away, Stage::Dev).await;
+    scene.command.documents = away.unwrap();
+    let delete = event(FUNCTION, "accepted-delete-customer");
+    let failed = scene.send(delete.clone()).await.unwrap_err();
+    assert_eq!(failed, "documentos_falharam: MongoDB is not reachable");
+    scene.command.documents = documents;
+    assert_eq!(scene.send(delete).await.unwrap()["apagado"], false);
+    let left = clicks.find_one(doc! {}).await.unwrap().unwrap();
+    assert_eq!(left.get_str("id_usuario").unwrap(), "rui");
+    assert_eq!(clicks.count_documents(doc! {}).await.unwrap(), 1);
+
+    let migrated = scene.send(json!({"comando": "migrar"})).await.unwrap();
+    assert_eq!(migrated["aplicadas"], json!([]));
+    let indexes = clicks.list_index_names().await.unwrap();
+    assert_eq!(indexes.len(), 3);
 }

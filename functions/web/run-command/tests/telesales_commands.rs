@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use consumer::Consumer;
 use contracts::changes::Shape;
 use contracts::fields::BadMessage;
+use documents::Documents;
 use domain::jobs::{TELESALES_EXPIRE_CONTACTS, TELESALES_RECONCILE};
 use domain::pseudonym::PseudonymKey;
 use domain::time::{Day, UtcMillis};
@@ -71,6 +72,7 @@ impl Scene {
             let routes = json!({"TelesalesDeadLetters": route}).to_string();
             let command = RunCommand {
                 store: shop.clone(),
+                documents: Documents::in_sql(shop.clone()),
                 settings: ShopSettings::default(),
                 telesales: Some(Telesales::new(consumer, key)),
                 queues: queues.clone(),

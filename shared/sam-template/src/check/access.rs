@@ -244,6 +244,7 @@ fn permissions(template: &Template, function: &Function, findings: &mut Findings
         ("PUBLISH_OUTBOX_FUNCTION", "lambda:InvokeFunction"),
         ("APP_SECRET_ID", "secretsmanager:GetSecretValue"),
         ("TELESALES_SECRET_ID", "secretsmanager:GetSecretValue"),
+        ("DOCUMENTS_SECRET_ID", "secretsmanager:GetSecretValue"),
     ] {
         let named = function
             .environment

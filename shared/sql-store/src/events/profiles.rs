@@ -12,7 +12,7 @@ use super::BATCH;
 use crate::{Store, StoreError, Tx, Value, placeholders, values};
 
 /// A profile that was made so long ago is made anew.
-const FRESH_MS: i64 = 3_600_000;
+pub const FRESH_MS: i64 = 3_600_000;
 
 #[derive(FromQueryResult)]
 struct ProfileRow {
@@ -29,6 +29,11 @@ struct ProfileRow {
 struct RegionRow {
     customer_id: String,
     region: Option<String>,
+}
+
+#[derive(FromQueryResult)]
+struct ErasedRow {
+    customer_id: String,
 }
 
 #[derive(FromQueryResult)]
@@ -111,7 +116,11 @@ async fn known(
     Ok((fresh, old))
 }
 
-async fn make(
+/// Profiles from region and orders, as they are now, of those of these users who are customers.
+///
+/// # Errors
+/// When the database fails.
+pub async fn make(
     tx: &Tx,
     users: &[&str],
     now: UtcMillis,
@@ -239,6 +248,23 @@ pub(crate) async fn erase(tx: &Tx, users: &[&str]) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Those of these users who were customers and were erased.
+///
+/// # Errors
+/// When the database fails.
+pub async fn erased(tx: &Tx, users: &[&str]) -> Result<BTreeSet<String>, StoreError> {
+    let mut erased = BTreeSet::new();
+    for users in users.chunks(BATCH) {
+        let sql = format!(
+            "SELECT customer_id FROM customers WHERE deleted = 1 AND customer_id IN {}",
+            placeholders(1, users.len())
+        );
+        let rows: Vec<ErasedRow> = tx.all(&sql, texts(users)).await?;
+        erased.extend(rows.into_iter().map(|row| row.customer_id));
+    }
+    Ok(erased)
 }
 
 fn texts(texts: &[&str]) -> Vec<Value> {

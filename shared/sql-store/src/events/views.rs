@@ -1,6 +1,6 @@
 //! Views of products by day, and the log of clicks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     events::EventKind,
@@ -10,7 +10,7 @@ use domain::{
 };
 use sea_orm::FromQueryResult;
 
-use super::{BATCH, Incoming};
+use super::{BATCH, Incoming, profiles::erased};
 use crate::{Store, StoreError, Tx, Value, placeholders, values};
 
 /// The part of the row that others are put into.
@@ -49,8 +49,11 @@ struct DayRow {
     view_day: i32,
 }
 
-fn clicks<'a>(fresh: &'a [&'a Incoming]) -> impl Iterator<Item = (&'a Incoming, &'a ProductId)> {
-    fresh
+/// The clicks on a product among these events.
+pub fn clicks<'a>(
+    events: &'a [&'a Incoming],
+) -> impl Iterator<Item = (&'a Incoming, &'a ProductId)> {
+    events
         .iter()
         .copied()
         .filter(|one| one.event.kind == EventKind::Click)
@@ -79,14 +82,21 @@ pub(super) async fn append(tx: &Tx, part_id: &str, fresh: &[&Incoming]) -> Resul
     Ok(())
 }
 
-/// Notes a batch's clicks with what the profiles say now.
+/// Notes a batch's clicks with what the profiles say now; none of customers who were erased.
 pub(super) async fn log_clicks(
     tx: &Tx,
     fresh: &[&Incoming],
     profiles: &BTreeMap<String, BuyerProfile>,
     now: UtcMillis,
 ) -> Result<(), StoreError> {
-    let mut rows: Vec<(&Incoming, &ProductId)> = clicks(fresh).collect();
+    let users: BTreeSet<&str> = clicks(fresh)
+        .map(|(one, _)| one.event.user.as_str())
+        .collect();
+    let users: Vec<&str> = users.into_iter().collect();
+    let erased = erased(tx, &users).await?;
+    let mut rows: Vec<(&Incoming, &ProductId)> = clicks(fresh)
+        .filter(|(one, _)| !erased.contains(one.event.user.as_str()))
+        .collect();
     rows.sort_by(|(left, _), (right, _)| {
         let key = |one: &Incoming| (one.event.user.clone(), one.event.occurred, one.key.clone());
         key(left).cmp(&key(right))
@@ -97,26 +107,43 @@ pub(super) async fn log_clicks(
              region, segment, favourite_category, logged_ms) VALUES {}",
             placeholders(rows.len(), 9)
         );
-        let values = rows
+        let values: Vec<Value> = rows
             .iter()
-            .flat_map(|(one, product)| {
-                let profile = profiles.get(one.event.user.as_str());
-                values![
-                    one.event.user.as_str(),
-                    one.event.occurred.get(),
-                    one.key.as_str(),
-                    product.as_str(),
-                    one.event.session.clone(),
-                    profile.and_then(|profile| profile.region.clone()),
-                    profile.map(|profile| profile.segment.as_str()),
-                    profile.and_then(|profile| profile.favourite_category.clone()),
-                    now.get(),
-                ]
-            })
+            .flat_map(|row| click_values(row, profiles, now))
             .collect();
+        if tx.insert_new(&sql, values.clone()).await? {
+            continue;
+        }
+        // The log outlives the marks: an event that comes again after its mark is noted anew.
+        let places = placeholders(1, rows.len());
+        let forget =
+            format!("DELETE FROM click_log WHERE user_id IN {places} AND event_key IN {places}");
+        let users = rows.iter().map(|(one, _)| one.event.user.as_str());
+        let keys = rows.iter().map(|(one, _)| one.key.as_str());
+        tx.execute(&forget, users.chain(keys).map(Value::from).collect())
+            .await?;
         tx.execute(&sql, values).await?;
     }
     Ok(())
+}
+
+fn click_values(
+    (one, product): &(&Incoming, &ProductId),
+    profiles: &BTreeMap<String, BuyerProfile>,
+    now: UtcMillis,
+) -> Vec<Value> {
+    let profile = profiles.get(one.event.user.as_str());
+    values![
+        one.event.user.as_str(),
+        one.event.occurred.get(),
+        one.key.as_str(),
+        product.as_str(),
+        one.event.session.clone(),
+        profile.and_then(|profile| profile.region.clone()),
+        profile.map(|profile| profile.segment.as_str()),
+        profile.and_then(|profile| profile.favourite_category.clone()),
+        now.get(),
+    ]
 }
 
 /// The products that were looked at most from the first to the last day, after `after` (views and

@@ -1,6 +1,7 @@
 //! The event files of this function, on every database that there is.
 #![cfg(test)]
 
+mod documents;
 mod real_events;
 mod shop;
 mod simulation;
@@ -14,8 +15,8 @@ use domain::{
 };
 use serde_json::json;
 use shop::{FUNCTION, NOW, Shop, sqs};
-use sql_store::{StoreError, Tx, events::profiles::of_users, products::note_category, values};
-use testkit::{databases, event, event_cases};
+use sql_store::{StoreError, Tx, products::note_category, values};
+use testkit::{event, event_cases};
 
 /// What each event file leaves: events, clicks, duplicates, conflicts, late, ahead, dead letters.
 const EXPECTED: [(&str, [i64; 6], usize); 8] = [
@@ -41,9 +42,8 @@ const COLUMNS: [&str; 6] = [
 #[tokio::test]
 async fn each_event_file_leaves_what_it_says_and_nothing_more_when_it_comes_again() {
     for (name, expected, letters) in EXPECTED {
-        for database in databases().await {
-            let label = format!("{name} on {}", database.label());
-            let shop = Shop::open(database.url()).await;
+        for shop in Shop::everywhere().await {
+            let label = format!("{name} on {}", shop.label);
             let none_failed = json!({"batchItemFailures": []});
             assert_eq!(
                 shop.receive(event(FUNCTION, name)).await,
@@ -64,7 +64,7 @@ async fn each_event_file_leaves_what_it_says_and_nothing_more_when_it_comes_agai
                 "{label}"
             );
             assert_eq!(shop.sum("events").await, events, "{label}");
-            assert_eq!(shop.number("SELECT COUNT(*) FROM click_log").await, clicks);
+            assert_eq!(shop.clicks(&[]).await, clicks);
             assert_eq!(
                 shop.number("SELECT SUM(views) FROM product_views").await,
                 clicks
@@ -94,8 +94,7 @@ fn every_event_file_is_tested() {
 
 #[tokio::test]
 async fn a_story_is_told_by_its_live_figures() {
-    for database in databases().await {
-        let shop = Shop::open(database.url()).await;
+    for shop in Shop::everywhere().await {
         shop.receive(event(FUNCTION, "accepted-story")).await;
         let live = shop.live().await;
         let users = [&live.active, &live.clicked, &live.carted, &live.bought];
@@ -112,8 +111,7 @@ async fn a_story_is_told_by_its_live_figures() {
 
 #[tokio::test]
 async fn a_click_is_noted_with_the_profile_of_the_customer_and_an_erasure_takes_both() {
-    for database in databases().await {
-        let shop = Shop::open(database.url()).await;
+    for shop in Shop::everywhere().await {
         let insert = async |tx: &Tx| {
             tx.execute(
                 "INSERT INTO customers (customer_id, version, deleted, region, registered_ms, \
@@ -136,12 +134,15 @@ async fn a_click_is_noted_with_the_profile_of_the_customer_and_an_erasure_takes_
             .await
             .unwrap();
         shop.receive(event(FUNCTION, "accepted-story")).await;
-        let of_ana = "SELECT COUNT(*) FROM click_log WHERE user_id = 'ana' \
-            AND region = 'BA' AND segment = 'recorrente'";
-        assert_eq!(shop.number(of_ana).await, 2, "{}", database.label());
-        let strangers = "SELECT COUNT(*) FROM click_log WHERE segment IS NULL";
-        assert_eq!(shop.number(strangers).await, 1);
-        assert_eq!(shop.number("SELECT orders FROM profiles").await, 2);
+        let of_ana = [
+            ("user_id", Some("ana")),
+            ("region", Some("BA")),
+            ("segment", Some("recorrente")),
+        ];
+        assert_eq!(shop.clicks(&of_ana).await, 2, "{}", shop.label);
+        assert_eq!(shop.clicks(&[("segment", None)]).await, 1);
+        let kept = shop.documents.profiles(&["ana"].into(), NOW).await.unwrap();
+        assert_eq!((kept["ana"].orders, shop.profiles().await), (2, 1));
         let erased = News {
             customer: CustomerId::parse("ana").unwrap(),
             version: Some(2),
@@ -152,18 +153,15 @@ async fn a_click_is_noted_with_the_profile_of_the_customer_and_an_erasure_takes_
             },
             profile: None,
         };
-        sql_store::customers::sync(&shop.store, &[erased], NOW)
-            .await
-            .unwrap();
-        assert_eq!(shop.number("SELECT COUNT(*) FROM profiles").await, 0);
-        assert_eq!(shop.number("SELECT COUNT(*) FROM click_log").await, 1);
+        shop.documents.sync_customers(&[erased], NOW).await.unwrap();
+        assert_eq!(shop.profiles().await, 0);
+        assert_eq!(shop.clicks(&[]).await, 1);
     }
 }
 
 #[tokio::test]
 async fn the_favourite_category_is_that_of_most_units_in_paid_orders() {
-    for database in databases().await {
-        let shop = Shop::open(database.url()).await;
+    for shop in Shop::everywhere().await {
         // Customer, order, status, product, units. Of equals the first by name is the favourite.
         let lines = [
             ("ana", "p1", "pago", "sandalia", 2),
@@ -213,7 +211,7 @@ async fn the_favourite_category_is_that_of_most_units_in_paid_orders() {
             .await
             .unwrap();
         let users = ["ana", "eva", "ninguem", "rui"].into();
-        let profiles = of_users(&shop.store, &users, NOW).await.unwrap();
+        let profiles = shop.documents.profiles(&users, NOW).await.unwrap();
         let favourites: Vec<(&str, Option<&str>)> = profiles
             .iter()
             .map(|(user, profile)| (user.as_str(), profile.favourite_category.as_deref()))
@@ -223,20 +221,36 @@ async fn the_favourite_category_is_that_of_most_units_in_paid_orders() {
             ("eva", None),
             ("rui", Some("acessorios")),
         ];
-        assert_eq!(favourites, expected, "{}", database.label());
+        assert_eq!(favourites, expected, "{}", shop.label);
         // As it is kept, and as each click is noted with it.
-        assert_eq!(of_users(&shop.store, &users, NOW).await, Ok(profiles));
+        assert_eq!(shop.documents.profiles(&users, NOW).await, Ok(profiles));
         shop.receive(event(FUNCTION, "accepted-story")).await;
-        let of_ana = "SELECT COUNT(*) FROM click_log WHERE user_id = 'ana' \
-            AND favourite_category = 'calcados'";
-        assert_eq!(shop.number(of_ana).await, 2);
+        let of_ana = [
+            ("user_id", Some("ana")),
+            ("favourite_category", Some("calcados")),
+        ];
+        assert_eq!(shop.clicks(&of_ana).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_comes_again_after_its_mark_is_gone_counts_again_beside_the_rest() {
+    for shop in Shop::everywhere().await {
+        let none_failed = json!({"batchItemFailures": []});
+        shop.receive(event(FUNCTION, "accepted-bare")).await;
+        let forget = async |tx: &Tx| tx.execute("DELETE FROM ingested_events", values![]).await;
+        let forgot = shop.store.transact::<_, StoreError, _>(forget).await;
+        assert_eq!(forgot, Ok(1));
+        let again = shop.receive(event(FUNCTION, "accepted-bare")).await;
+        assert_eq!(again, none_failed, "{}", shop.label);
+        assert_eq!(shop.sum("events").await, 2, "{}", shop.label);
+        assert_eq!(shop.clicks(&[]).await, 1, "{}", shop.label);
     }
 }
 
 #[tokio::test]
 async fn without_an_id_the_place_in_the_topic_tells_events_apart() {
-    let database = databases().await.swap_remove(0);
-    let shop = Shop::open(database.url()).await;
+    let shop = Shop::everywhere().await.swap_remove(0);
     let text = testkit::event_text(FUNCTION, "accepted-from-kafka");
     shop.receive(event(FUNCTION, "accepted-from-kafka")).await;
     shop.receive(

@@ -14,7 +14,7 @@ use sql_store::{
     Options,
     observer::{Point, StatementObserver},
 };
-use testkit::{Random, databases};
+use testkit::Random;
 use tokio::sync::Notify;
 
 const SEEDS: u64 = 5;
@@ -176,11 +176,7 @@ async fn check(shop: &Shop, model: &Model, label: &str) {
     assert_eq!(rows, model.count(|_| true), "{label}: rows of the lake");
     let marks = shop.number("SELECT COUNT(*) FROM ingested_events").await;
     assert_eq!(marks, model.count(|_| true), "{label}");
-    assert_eq!(
-        shop.number("SELECT COUNT(*) FROM click_log").await,
-        clicks,
-        "{label}"
-    );
+    assert_eq!(shop.clicks(&[]).await, clicks, "{label}");
     assert_eq!(
         shop.number("SELECT SUM(views) FROM product_views").await,
         clicks,
@@ -208,9 +204,8 @@ async fn check(shop: &Shop, model: &Model, label: &str) {
 #[tokio::test]
 async fn whatever_comes_twice_late_or_meanwhile_and_whoever_dies_the_effects_are_there_once() {
     for seed in 0..SEEDS {
-        for database in databases().await {
-            let label = format!("seed {seed} on {}", database.label());
-            let shop = Shop::open(database.url()).await;
+        for shop in Shop::everywhere().await {
+            let label = format!("seed {seed} on {}", shop.label);
             history(&shop, seed, &label).await;
         }
     }
@@ -218,9 +213,8 @@ async fn whatever_comes_twice_late_or_meanwhile_and_whoever_dies_the_effects_are
 
 #[tokio::test]
 async fn a_death_at_each_statement_in_turn_leaves_all_or_nothing() {
-    for database in databases().await {
-        let shop = Shop::open(database.url()).await;
-        let mut at = 0;
+    for shop in Shop::everywhere().await {
+        let (mut at, mut clicks) = (0, 0);
         loop {
             let from = 100 * at as u64;
             let said: Vec<Said> = (from..from + 12)
@@ -231,7 +225,7 @@ async fn a_death_at_each_statement_in_turn_leaves_all_or_nothing() {
                 .collect();
             let before = shop.sum("events").await;
             let is_done = deliver(&shop, &said, Some(at)).await;
-            let label = format!("point {at} on {}", database.label());
+            let label = format!("point {at} on {}", shop.label);
             let after = shop.sum("events").await;
             assert!(after == before || after == before + 12, "{label}");
             assert_eq!(
@@ -241,11 +235,14 @@ async fn a_death_at_each_statement_in_turn_leaves_all_or_nothing() {
             );
             assert!(deliver(&shop, &said, None).await, "{label}");
             assert_eq!(shop.sum("events").await, before + 12, "{label}");
+            clicks += said.iter().filter(|said| said.number % 5 < 2).count();
+            let noted = usize::try_from(shop.clicks(&[]).await).unwrap();
+            assert_eq!(noted, clicks, "{label}");
             if is_done {
                 break;
             }
             at += 1;
         }
-        assert!(at > 20, "{}: {at} points", database.label());
+        assert!(at > 20, "{}: {at} points", shop.label);
     }
 }
