@@ -57,6 +57,8 @@ impl Default for SqsLimits {
 #[derive(Clone, Debug)]
 pub struct SqsQueues {
     client: Client,
+    /// Sends once: repetition is counted here, entry by entry, and the SDK's own would multiply it.
+    sender: Client,
     limits: SqsLimits,
 }
 
@@ -69,11 +71,11 @@ impl SqsQueues {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(Duration::from_millis(limits.request_timeout_ms))
             .build();
-        let config = aws_sdk_sqs::config::Builder::from(sdk)
-            .timeout_config(timeouts)
-            .build();
+        let config = aws_sdk_sqs::config::Builder::from(sdk).timeout_config(timeouts);
+        let sending = config.clone().retry_config(RetryConfig::disabled());
         Self {
-            client: Client::from_conf(config),
+            client: Client::from_conf(config.build()),
+            sender: Client::from_conf(sending.build()),
             limits,
         }
     }
@@ -122,15 +124,11 @@ impl SqsQueues {
             Ok(entries) => entries,
             Err(error) => return all(error),
         };
-        // Repetition is counted here, entry by entry; the SDK's own would multiply it.
-        let once = aws_sdk_sqs::config::Builder::new().retry_config(RetryConfig::disabled());
         let request = self
-            .client
+            .sender
             .send_message_batch()
             .queue_url(queue_url)
-            .set_entries(Some(entries))
-            .customize()
-            .config_override(once);
+            .set_entries(Some(entries));
         let output = match request.send().await {
             Ok(output) => output,
             Err(error) => {
