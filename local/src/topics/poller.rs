@@ -116,11 +116,12 @@ impl<L: PartitionLog> TopicPoller<L> {
                     .iter()
                     .filter(|record| record.offset >= next)
                     .collect();
-                self.give_up(&lost, tries.failures).await;
-                self.log.commit(after).await?;
-                next = after;
-                tries = Tries::new(self.source.batch_size);
-                continue;
+                if self.give_up(&lost, tries.failures).await {
+                    self.log.commit(after).await?;
+                    next = after;
+                    tries = Tries::new(self.source.batch_size);
+                    continue;
+                }
             }
             self.pause(tries.wait).await;
             tries.wait = (tries.wait * 2).min(LONGEST_RETRY);
@@ -203,14 +204,15 @@ impl<L: PartitionLog> TopicPoller<L> {
     }
 
     /// Hands a lost batch to the destination: a queue gets metadata only, a bucket the records too.
-    async fn give_up(&self, lost: &[&Record], attempts: u32) {
+    /// Where that fails they are tried again: Lambda would drop them here, and count that.
+    async fn give_up(&self, lost: &[&Record], attempts: u32) -> bool {
         let (topic, partition) = (&self.source.topic, self.log.partition());
         note(&format!(
             "{topic}-{partition}: {} records were given up",
             lost.len()
         ));
         let Some(destination) = &self.source.on_failure else {
-            return;
+            return true;
         };
         let id = new_request_id();
         let servers = &self.bootstrap_servers;
@@ -225,11 +227,13 @@ impl<L: PartitionLog> TopicPoller<L> {
             .invoker
             .destinations()
             .put(destination, &self.source.mapping, &id, text);
-        if let Err(error) = put.await {
+        let put = put.await;
+        if let Err(error) = &put {
             note(&format!(
-                "{topic}-{partition}: its destination failed: {error}"
+                "{topic}-{partition}: its destination failed: {error}; they are tried again"
             ));
         }
+        put.is_ok()
     }
 
     async fn pause(&mut self, duration: Duration) {

@@ -236,6 +236,13 @@ impl Collected {
         }
     }
 
+    /// Gives an event another id in the place of the one that it came with.
+    pub fn rename(&mut self, id: impl FnOnce(&str) -> String) {
+        if let Some(Value::String(own)) = self.fields.get_mut("id_evento") {
+            *own = id(own);
+        }
+    }
+
     /// Gives an event an id, where it has none.
     pub fn identify(&mut self, id: impl FnOnce(&Self) -> String) {
         if !self.fields.contains_key("id_evento") {

@@ -11,9 +11,9 @@ use kafka_producer::{Credentials, KafkaProducer, OutgoingRecord};
 use lambda_kit::StartError;
 use queues::{OutgoingMessage, Queues};
 
-/// Kafka acknowledges within this time, or the caller is told to come again: an answer is due
-/// before API Gateway's 30 s are over.
-const KAFKA_LIMIT: Duration = Duration::from_secs(8);
+/// What is not taken within this time is told to come again: an answer is due before Lambda ends the
+/// function, and API Gateway's 30 s.
+const LIMIT: Duration = Duration::from_secs(8);
 /// The queue of each topic.
 const QUEUES: [(&str, &str); 2] = [
     (EVENTS_TOPIC, "EVENTOS_QUEUE_URL"),
@@ -51,7 +51,7 @@ impl Door {
         queues: Queues,
     ) -> Result<Self, StartError> {
         let setting = |name: &str| kafka_setting(process, secrets, name);
-        if let Some(producer) = KafkaProducer::of_settings(setting, credentials, KAFKA_LIMIT)? {
+        if let Some(producer) = KafkaProducer::of_settings(setting, credentials, LIMIT)? {
             return Ok(Self::Kafka(producer));
         }
         let mut urls = BTreeMap::new();
@@ -89,7 +89,10 @@ impl Door {
                     .iter()
                     .map(|one| OutgoingMessage::new(one.enveloped(topic)))
                     .collect();
-                let answers = queues.send(url, &messages, now.get()).await.into_iter();
+                let answers = queues
+                    .send_within(url, messages.as_slice(), now.get(), LIMIT)
+                    .await
+                    .into_iter();
                 answers
                     .map(|answer| answer.map(|_| ()).map_err(|error| error.to_string()))
                     .collect()

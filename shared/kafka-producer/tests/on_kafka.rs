@@ -5,6 +5,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kafka_producer::{KafkaProducer, OutgoingRecord, SendError};
@@ -16,7 +17,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     message::Headers,
 };
-use testkit::{kafka, own_kafka};
+use testkit::{SecuredListener, kafka, own_kafka, own_secured_kafka};
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// What a consumer saw: key, value and the value of the header `id`.
@@ -27,8 +28,21 @@ fn cluster(brokers: &str) -> Cluster {
     Cluster::read(given).unwrap()
 }
 
-async fn make_topic(brokers: &str, topic: &str) {
-    let admin: AdminClient<DefaultClientContext> = cluster(brokers).client().create().unwrap();
+/// A cluster that asks who comes, and proves itself by a certificate.
+fn secured(listener: &SecuredListener, password: &str, ca_file: Option<&Path>) -> Cluster {
+    Cluster::read(|name| match name {
+        "KAFKA_BROKERS" => Some(listener.brokers.clone()),
+        "KAFKA_SECURITY" => Some("sasl_tls".to_owned()),
+        "KAFKA_USER" => Some(listener.user.to_owned()),
+        "KAFKA_PASSWORD" => Some(password.to_owned()),
+        "KAFKA_CA_FILE" => ca_file.map(|file| file.display().to_string()),
+        _ => None,
+    })
+    .unwrap()
+}
+
+async fn make_topic(cluster: &Cluster, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> = cluster.client().create().unwrap();
     let topic = NewTopic::new(topic, 2, TopicReplication::Fixed(1));
     let made = admin.create_topics([&topic], &AdminOptions::new()).await;
     made.unwrap().remove(0).unwrap();
@@ -43,8 +57,8 @@ fn record(key: &str, value: Option<&str>) -> OutgoingRecord {
 }
 
 /// All that lies in a topic, by partition and offset, when `count` records are there.
-fn read(brokers: &str, topic: &str, count: usize) -> Vec<Seen> {
-    let consumer: BaseConsumer = cluster(brokers)
+fn read(cluster: &Cluster, topic: &str, count: usize) -> Vec<Seen> {
+    let consumer: BaseConsumer = cluster
         .client()
         .set("group.id", topic)
         .set("auto.offset.reset", "earliest")
@@ -78,15 +92,15 @@ async fn records_arrive_with_key_headers_and_tombstones_in_order_per_key() {
     let Some(kafka) = kafka() else { return };
     let producer = KafkaProducer::new(&cluster(kafka.brokers()), LIMIT).unwrap();
     let topic = kafka.name("produtor");
-    make_topic(kafka.brokers(), &topic).await;
+    make_topic(&cluster(kafka.brokers()), &topic).await;
     let mut records: Vec<_> = (0..300)
         .map(|number| record(&format!("c{}", number % 7), Some(&number.to_string())))
         .collect();
     records.push(record("c0", None));
     let answers = producer.send(&topic, &records).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-    let brokers = kafka.brokers().to_owned();
-    let seen = tokio::task::spawn_blocking(move || read(&brokers, &topic, 301));
+    let cluster = cluster(kafka.brokers());
+    let seen = tokio::task::spawn_blocking(move || read(&cluster, &topic, 301));
     let seen = seen.await.unwrap();
     assert_eq!(seen.len(), 301);
     for key in 0..7 {
@@ -111,7 +125,7 @@ async fn a_record_that_is_too_large_is_refused_alone() {
     let large = "x".repeat(kafka_producer::LARGEST_RECORD_BYTES + 1);
     let records = [record("a", Some(&large)), record("a", Some("b"))];
     let topic = kafka.name("grande");
-    make_topic(kafka.brokers(), &topic).await;
+    make_topic(&cluster(kafka.brokers()), &topic).await;
     let answers = producer.send(&topic, &records).await;
     assert_eq!(answers, [Err(SendError::TooLarge), Ok(())]);
 }
@@ -122,7 +136,7 @@ async fn a_broker_that_is_away_is_told_in_time_and_nothing_acknowledged_is_lost(
     let brokers = kafka.brokers();
     let patient = KafkaProducer::new(&cluster(&brokers), Duration::from_secs(60)).unwrap();
     let hasty = KafkaProducer::new(&cluster(&brokers), Duration::from_secs(2)).unwrap();
-    make_topic(&brokers, "paradas").await;
+    make_topic(&cluster(&brokers), "paradas").await;
     let first = patient.send("paradas", &[record("a", Some("1"))]).await;
     assert_eq!(first, [Ok(())]);
 
@@ -145,9 +159,34 @@ async fn a_broker_that_is_away_is_told_in_time_and_nothing_acknowledged_is_lost(
     let kafka = kafka.await.unwrap();
     let answers = waiting.await.unwrap();
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-    let seen = tokio::task::spawn_blocking(move || read(&brokers, "paradas", 499));
+    let seen = tokio::task::spawn_blocking(move || read(&cluster(&brokers), "paradas", 499));
     let values = seen.await.unwrap().into_iter().map(|(_, value, _)| value);
     let expected = (1..500).map(|number: i32| Some(number.to_string().into_bytes()));
     assert!(values.eq(expected), "each once, and in order");
     drop(kafka);
+}
+
+#[tokio::test]
+async fn a_broker_lets_in_by_password_over_tls_and_nobody_else() {
+    let Some((_kafka, listener)) = own_secured_kafka() else {
+        return;
+    };
+    let ca_file = Some(listener.ca_file.as_path());
+    let known = secured(&listener, &listener.password, ca_file);
+    make_topic(&known, "segredo").await;
+    let producer = KafkaProducer::new(&known, LIMIT).unwrap();
+    let answers = producer.send("segredo", &[record("a", Some("1"))]).await;
+    assert_eq!(answers, [Ok(())]);
+    for stranger in [
+        secured(&listener, "outra", ca_file),
+        // Nobody proves who this broker is.
+        secured(&listener, &listener.password, None),
+        cluster(&listener.brokers),
+    ] {
+        let producer = KafkaProducer::new(&stranger, Duration::from_secs(2)).unwrap();
+        let answers = producer.send("segredo", &[record("a", Some("2"))]).await;
+        assert!(matches!(answers[..], [Err(SendError::NotAcknowledged(_))]));
+    }
+    let seen = tokio::task::spawn_blocking(move || read(&known, "segredo", 1));
+    assert_eq!(seen.await.unwrap().len(), 1);
 }

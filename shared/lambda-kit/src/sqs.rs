@@ -99,23 +99,36 @@ pub async fn answer<P: DeadLetters, H: Handler>(
     Ok(json!({"batchItemFailures": failures}))
 }
 
+/// Bytes of the values that one batch has in memory; a single one may be larger.
+const MOST_CLAIMED_BYTES: u64 = 32 * 1024 * 1024;
+
 const VALUE_GONE: BadMessage = BadMessage {
     code: "valor_perdido",
     field: Some("valor_em"),
     rule: "must name a value that lies there unchanged",
 };
 
-/// Values that lie elsewhere, by the queue's id of their messages.
+/// Values that lie elsewhere, by the queue's id of their messages. What would not fit into memory
+/// beside the others comes again with the next batch.
 async fn fetch_claims<P: DeadLetters>(
     parts: &P,
     raw: &[Raw<'_>],
 ) -> HashMap<String, Result<Vec<u8>, FetchFailed>> {
     let mut fetched = HashMap::new();
+    let mut bytes = 0_u64;
     for one in raw {
         let body = std::str::from_utf8(one.content).ok();
-        if let Some(claim) = body.and_then(claim_of) {
-            fetched.insert(one.id.clone(), claims::fetch(parts, &claim).await);
-        }
+        let Some(claim) = body.and_then(claim_of) else {
+            continue;
+        };
+        let with_it = bytes.saturating_add(claim.bytes);
+        let value = if with_it <= MOST_CLAIMED_BYTES || bytes == 0 {
+            bytes = with_it;
+            claims::fetch(parts, &claim).await
+        } else {
+            Err(FetchFailed::Later)
+        };
+        fetched.insert(one.id.clone(), value);
     }
     fetched
 }
@@ -219,10 +232,14 @@ mod tests {
     }
 
     fn claimed(key: &str, sha256: &str) -> String {
+        claimed_bytes(key, sha256, 7)
+    }
+
+    fn claimed_bytes(key: &str, sha256: &str, bytes: u64) -> String {
         json!({
             "v": 1, "topico": "t", "particao": 0, "offset": 5, "timestamp_ms": 1,
             "tipo_timestamp": "CREATE_TIME", "cabecalhos": [],
-            "valor_em": {"balde": "b", "chave": key, "bytes": 7, "sha256": sha256},
+            "valor_em": {"balde": "b", "chave": key, "bytes": bytes, "sha256": sha256},
         })
         .to_string()
     }
@@ -246,5 +263,19 @@ mod tests {
         let sent = letters.sent.borrow();
         let why: Vec<&str> = sent.iter().map(|letter| letter.motivo.as_str()).collect();
         assert_eq!(why, ["valor_perdido", "valor_perdido"]);
+    }
+
+    #[tokio::test]
+    async fn values_that_would_fill_the_memory_come_with_a_later_batch() {
+        let letters = Letters::new(true);
+        let sha256 = claims::sha256_hex(br#"{"n":1}"#);
+        let (small, large) = (
+            claimed("there", &sha256),
+            claimed_bytes("there", &sha256, MOST_CLAIMED_BYTES),
+        );
+        let bodies = [("a", small.as_str()), ("b", &large), ("c", &small)];
+        let expected = json!([{"itemIdentifier": "m1"}]);
+        assert_eq!(failed(&letters, &bodies).await, expected);
+        assert!(letters.sent.borrow().is_empty());
     }
 }

@@ -104,7 +104,7 @@ impl<S: SalesSource> Answers<S> {
             passed: start.passed,
         };
         let tag = entity_tag(start.version, &key);
-        if is_known(request, &tag) {
+        if request.knows(&tag) {
             return Ok(with_freshness(
                 Response::empty(304),
                 &newest,
@@ -223,15 +223,6 @@ fn entity_tag(version: SnapshotId, key: &PageKey) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     format!("\"{}-{hex}\"", version.0)
-}
-
-/// If-None-Match, compared weakly (RFC 9110 §13.1.2).
-fn is_known(request: &Request, tag: &str) -> bool {
-    let Some(known) = request.header("if-none-match") else {
-        return false;
-    };
-    let mut known = known.split(',').map(str::trim);
-    known.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 /// The query of the next page: this one's with another cursor.

@@ -274,6 +274,29 @@ fn customers_leave_for_kafka_where_feira_is_their_master_and_come_from_it_where_
 }
 
 #[test]
+fn alerts_of_stock_go_into_their_queue_and_with_a_topic_to_it_too() {
+    let topic = ("StockAlertTopicArn", "arn:aws:sns:sa-east-1:000000000000:t");
+    for (parameters, queues) in [
+        (vec![], vec!["AlertasEstoqueQueue"]),
+        (
+            vec![topic],
+            vec!["AlertasEstoqueQueue", "AvisosEstoqueQueue"],
+        ),
+    ] {
+        let template = read(&parameters);
+        let publish = template.function("PublishOutboxFunction").unwrap();
+        let routes: BTreeMap<String, Vec<String>> =
+            serde_json::from_str(&template.environment(publish).unwrap()["EVENT_ROUTES"]).unwrap();
+        for event in ["estoque.baixo", "estoque.reposto"] {
+            let names = routes[event]
+                .iter()
+                .filter_map(|url| url.rsplit('/').next());
+            assert_eq!(names.collect::<Vec<_>>(), queues, "{event}");
+        }
+    }
+}
+
+#[test]
 fn functions_over_one_database_read_its_secret_alone() {
     let template = read(&[("TelesalesSecretArn", "telesales")]);
     for function in &template.functions {

@@ -18,6 +18,9 @@ const JARS: &str = "FEIRA_KAFKA_JARS";
 /// A Python with kafka-python, for the docs' example.
 const PYTHON: &str = "FEIRA_KAFKA_PYTHON";
 const SERVER_PROPERTIES: &str = include_str!("kafka/server.properties");
+const SECURED_PROPERTIES: &str = include_str!("kafka/secured.properties");
+/// Who may come in, where not everybody may.
+const USER: &str = "feira";
 const CLUSTER_ID: &str = "RmVpcmFUZXN0Q2x1c3Rlcg";
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -86,6 +89,19 @@ pub struct OwnKafka {
     running: Option<Child>,
 }
 
+/// Where a broker lets in by SASL/SCRAM-SHA-512 over TLS.
+#[derive(Debug)]
+pub struct SecuredListener {
+    /// `127.0.0.1:port`.
+    pub brokers: String,
+    /// Who may come in.
+    pub user: &'static str,
+    /// With this password.
+    pub password: String,
+    /// The certificate that the broker's own is proved by, as PEM.
+    pub ca_file: PathBuf,
+}
+
 /// A broker of this test's own, started; `None` (and a line in the parts file) where
 /// `FEIRA_KAFKA_JARS` names no folder.
 ///
@@ -93,40 +109,109 @@ pub struct OwnKafka {
 /// Where it does not start.
 #[must_use]
 pub fn own_kafka() -> Option<OwnKafka> {
-    let Some(jars) = env::var_os(JARS).map(PathBuf::from) else {
-        parts::missing("Kafka");
-        return None;
+    let kafka = Prepared::new()?;
+    Some(kafka.start(&[]))
+}
+
+/// The same with a second listener that asks for a password over TLS.
+///
+/// # Panics
+/// Where it does not start.
+#[must_use]
+pub fn own_secured_kafka() -> Option<(OwnKafka, SecuredListener)> {
+    let mut kafka = Prepared::new()?;
+    let (port, password) = (free_port(), unique());
+    let secured = SECURED_PROPERTIES
+        .replace("{secure_port}", &port.to_string())
+        .replace("{password}", &password);
+    kafka.settings.push_str(&secured);
+    let listener = SecuredListener {
+        brokers: format!("127.0.0.1:{port}"),
+        user: USER,
+        ca_file: kafka.make_certificate(&password),
+        password,
     };
-    let folder = TempDir::new_in("/dev/shm")
-        .or_else(|_| TempDir::new())
-        .expect("a folder for Kafka");
-    let port = free_port();
-    let own = folder.path().display().to_string();
-    let settings = SERVER_PROPERTIES
-        .replace("{folder}", &own)
-        .replace("{port}", &port.to_string())
-        .replace("{controller_port}", &free_port().to_string());
-    let file = folder.path().join("server.properties");
-    fs::write(&file, settings).expect("Kafka's settings are written");
-    let format = java(&jars)
-        .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
-        .arg(&file)
-        .output()
-        .expect("java starts");
-    assert!(
-        format.status.success(),
-        "{}",
-        String::from_utf8_lossy(&format.stderr)
-    );
-    let mut kafka = OwnKafka {
-        jars,
-        folder,
-        port,
-        running: None,
-    };
-    kafka.start();
-    parts::took_part("Kafka");
-    Some(kafka)
+    let scram = format!("SCRAM-SHA-512=[name={USER},password={}]", listener.password);
+    Some((kafka.start(&["--add-scram", &scram]), listener))
+}
+
+/// A broker that was not started yet.
+struct Prepared {
+    jars: PathBuf,
+    folder: TempDir,
+    settings: String,
+}
+
+impl Prepared {
+    fn new() -> Option<Self> {
+        let Some(jars) = env::var_os(JARS).map(PathBuf::from) else {
+            parts::missing("Kafka");
+            return None;
+        };
+        let folder = TempDir::new_in("/dev/shm")
+            .or_else(|_| TempDir::new())
+            .expect("a folder for Kafka");
+        Some(Self {
+            jars,
+            folder,
+            settings: SERVER_PROPERTIES.to_owned(),
+        })
+    }
+
+    /// A key for the broker in its key store, and its certificate beside it.
+    fn make_certificate(&self, password: &str) -> PathBuf {
+        let (store, certificate) = ("broker.p12", "broker.pem");
+        let common = [
+            "-keystore",
+            store,
+            "-storepass",
+            password,
+            "-alias",
+            "broker",
+        ];
+        let made = "-genkeypair -keyalg EC -storetype PKCS12 -validity 2 \
+            -dname CN=127.0.0.1 -ext san=ip:127.0.0.1 -ext bc:c=ca:true";
+        let told = format!("-exportcert -rfc -file {certificate}");
+        for work in [made, &told] {
+            let mut command = Command::new("keytool");
+            command.args(work.split_whitespace()).args(common);
+            run(command.current_dir(self.folder.path()));
+        }
+        self.folder.path().join(certificate)
+    }
+
+    fn start(self, format_arguments: &[&str]) -> OwnKafka {
+        let port = free_port();
+        let own = self.folder.path().display().to_string();
+        let settings = self
+            .settings
+            .replace("{folder}", &own)
+            .replace("{port}", &port.to_string())
+            .replace("{controller_port}", &free_port().to_string());
+        let file = self.folder.path().join("server.properties");
+        fs::write(&file, settings).expect("Kafka's settings are written");
+        let mut format = java(&self.jars);
+        format.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]);
+        run(format
+            .arg(&file)
+            .args(format_arguments)
+            .stdout(Stdio::piped()));
+        let mut kafka = OwnKafka {
+            jars: self.jars,
+            folder: self.folder,
+            port,
+            running: None,
+        };
+        kafka.start();
+        parts::took_part("Kafka");
+        kafka
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("a program of Java's starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
 }
 
 impl OwnKafka {

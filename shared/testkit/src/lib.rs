@@ -31,7 +31,9 @@ pub use databases::{TestDatabase, databases};
 pub use deployment::{Packaged, Stack};
 pub use events::{event, event_cases, event_text};
 pub use http_call::HttpCall;
-pub use kafka::{Kafka, OwnKafka, kafka, kafka_python, own_kafka};
+pub use kafka::{
+    Kafka, OwnKafka, SecuredListener, kafka, kafka_python, own_kafka, own_secured_kafka,
+};
 pub use mongodb::{mongodb, unreachable_mongodb};
 pub use postgres::{postgres_schema, without_redshift_keys};
 pub use random::Random;

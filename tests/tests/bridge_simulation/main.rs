@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use testkit::Random;
 
 use crate::plan::{Kind, MESSAGE_BYTES, Plan, TOPIC};
-use crate::world::World;
+use crate::world::{LIMITS, World};
 
 /// How many schedules run by default.
 const SEEDS: u64 = 100_000;
@@ -88,6 +88,7 @@ impl Mapping<'_> {
             let back = |next: &usize| self.world.below(next + 1);
             self.draw(&self.next.iter().map(back).collect::<Vec<_>>()).1
         });
+        self.world.told.borrow_mut().clear();
         let answer = self.world.clock.run(async {
             let ours = self.bridge.handle(&event, &invocation);
             match &zombie {
@@ -98,14 +99,42 @@ impl Mapping<'_> {
                 }
             }
         });
+        let most = LIMITS.in_flight * if zombie.is_some() { 2 } else { 1 };
+        assert!(self.world.most_under_way.replace(0) <= most);
+        if answer.is_some() && zombie.is_none() {
+            let now = self.bridge.outside().now();
+            assert!(now <= invocation.deadline, "Lambda would have ended it");
+        }
         // A killed process, a failed invocation and a rebalance all leave the place as it was.
         if let Some(Ok(answer)) = answer
             && !self.world.fault(5)
         {
+            if zombie.is_none() {
+                self.assert_unsent(&answer);
+            }
             self.commit(&ranges, &answer);
         }
         if self.world.fault(5) {
             self.world.clock.pass(400_000);
+        }
+    }
+
+    /// What the queue said that it took does not begin what comes again.
+    fn assert_unsent(&self, answer: &Value) {
+        let told = self.world.told.borrow();
+        let envelopes = told.iter().filter_map(|body| Envelope::read(body).ok());
+        let taken: BTreeSet<(String, u64)> = envelopes
+            .map(|envelope| {
+                let place = envelope.coordinates;
+                let name = format!("{}-{}", place.topic, place.partition);
+                (name, u64::try_from(place.offset).unwrap())
+            })
+            .collect();
+        for failure in answer["batchItemFailures"].as_array().unwrap() {
+            let place = &failure["itemIdentifier"];
+            let name = place["partition"].as_str().unwrap().to_owned();
+            let first = (name, place["offset"].as_u64().unwrap());
+            assert!(!taken.contains(&first), "{answer}");
         }
     }
 

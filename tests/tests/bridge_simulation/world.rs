@@ -17,7 +17,7 @@ use crate::{executor::Clock, plan::UNWANTED_TIMESTAMP};
 
 /// A FIFO queue forgets deduplication ids after this time.
 const DEDUPLICATION_MS: u64 = 300_000;
-const LIMITS: SqsLimits = SqsLimits {
+pub const LIMITS: SqsLimits = SqsLimits {
     request_bytes: 1_500,
     in_flight: 3,
     attempts: 3,
@@ -44,6 +44,20 @@ pub struct World {
     pub letters: RefCell<Vec<String>>,
     pub bucket: RefCell<BTreeMap<String, Vec<u8>>>,
     seen: RefCell<BTreeMap<String, u64>>,
+    /// Bodies that the bridge was told are taken, since this was emptied last.
+    pub told: RefCell<BTreeSet<String>>,
+    /// Requests that are under way, and the most that were.
+    under_way: Cell<usize>,
+    pub most_under_way: Cell<usize>,
+}
+
+/// A request that is under way until it is answered or dropped.
+struct UnderWay<'w>(&'w World);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.set(self.0.under_way.get() - 1);
+    }
 }
 
 impl World {
@@ -57,6 +71,9 @@ impl World {
             letters: RefCell::default(),
             bucket: RefCell::default(),
             seen: RefCell::default(),
+            told: RefCell::default(),
+            under_way: Cell::default(),
+            most_under_way: Cell::default(),
         }
     }
 
@@ -79,6 +96,14 @@ impl World {
         if self.fault(2) {
             self.clock.die().await;
         }
+    }
+
+    fn begin(&self) -> UnderWay<'_> {
+        let count = self.under_way.get() + 1;
+        self.under_way.set(count);
+        self.most_under_way
+            .set(self.most_under_way.get().max(count));
+        UnderWay(self)
     }
 
     fn store(&self, queue_url: &str, message: &OutgoingMessage) {
@@ -146,6 +171,7 @@ impl Carrier for World {
             groups.count(),
             "one entry of a group in a request"
         );
+        let _under_way = self.begin();
         self.step().await;
         self.clock.sleep(1 + self.below(40) as u64).await;
         let all = |error: &SendError| -> Vec<_> {
@@ -175,6 +201,10 @@ impl Carrier for World {
             self.clock.sleep(LIMITS.request_timeout_ms).await;
             return all(&unavailable("Timeout"));
         }
+        let taken = messages.iter().zip(&answers);
+        let taken = taken.filter(|(_, (_, answer))| answer.is_ok());
+        let bodies = taken.map(|((_, message), _)| message.body.clone());
+        self.told.borrow_mut().extend(bodies);
         answers
     }
 
@@ -218,6 +248,10 @@ impl Outside for &World {
             return unavailable();
         }
         Ok(())
+    }
+
+    async fn pause(&self, length: Duration) {
+        Carrier::pause(*self, length).await;
     }
 
     fn now(&self) -> UtcMillis {

@@ -33,6 +33,9 @@ impl CollectEvents {
         let batch = ids::Batch::of(&caller.subject, request.idempotency_key()?)?;
         self.collect(request, EVENTS_TOPIC, |index, item| {
             let mut event = Collected::event(item, may_buy, request.now)?;
+            if !may_buy {
+                event.rename(|own| ids::of_guest(&caller.subject, own));
+            }
             event.identify(|event| batch.id(index, event));
             Ok(event)
         })

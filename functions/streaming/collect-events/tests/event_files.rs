@@ -18,6 +18,12 @@ use kafka_producer::KafkaProducer;
 use kafka_settings::Cluster;
 use lambda_kit::{Invocation, http};
 use queues::{EmbeddedQueues, QueueDefinition, Queues, embedded_queue_url};
+use rdkafka::{
+    Message as _,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+};
 use serde_json::{Value, json};
 use testkit::{event, event_cases};
 
@@ -171,6 +177,34 @@ async fn a_retry_with_its_key_has_the_same_ids_and_another_request_has_others() 
 }
 
 #[tokio::test]
+async fn who_guesses_an_id_takes_it_from_nobody() {
+    let scene = Scene::with(&["Eventos", "Estoque"]).await;
+    let with_id = |case: &str, subject: &str| {
+        let mut request = event(FUNCTION, case);
+        let mut body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
+        body["id_evento"] = json!("pedido-1");
+        request["body"] = json!(body.to_string());
+        request["requestContext"]["authorizer"]["lambda"]["sub"] = json!(subject);
+        request
+    };
+    for (case, subject) in [
+        ("accepted-guest-click", "visitante-1"),
+        ("accepted-guest-click", "visitante-1"),
+        ("accepted-guest-click", "visitante-2"),
+        ("accepted-service-purchase", "loja"),
+    ] {
+        assert_eq!(scene.send(with_id(case, subject)).await.0, 202);
+    }
+    let arrived = scene.arrived("Eventos").await.into_iter();
+    let ids: Vec<String> = arrived
+        .map(|message| message.fields.text("id_evento").unwrap().to_owned())
+        .collect();
+    assert_eq!(ids[0], ids[1], "a retry is the same event");
+    assert_ne!(ids[1], ids[2]);
+    assert_eq!(ids[3], "pedido-1");
+}
+
+#[tokio::test]
 async fn what_cannot_be_sent_is_named_and_may_come_again() {
     let scene = Scene::with(&["Estoque"]).await;
     let (status, problem) = scene.send(event(FUNCTION, "accepted-guest-list")).await;
@@ -197,4 +231,58 @@ async fn without_a_broker_the_caller_is_told_in_time() {
     let (status, problem) = answer(&handler, event(FUNCTION, "accepted-guest-click")).await;
     assert_eq!((status, &problem["pendentes"]), (503, &json!([0])));
     assert!(began.elapsed() < Duration::from_secs(4));
+}
+
+/// Waits for the record of this key in a topic, whose value it gives.
+fn record_of(cluster: &Cluster, topic: &str, key: &str) -> Value {
+    let consumer: BaseConsumer = cluster
+        .client()
+        .set("group.id", key)
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .unwrap();
+    consumer.subscribe(&[topic]).unwrap();
+    let began = std::time::Instant::now();
+    loop {
+        let in_time = began.elapsed() < Duration::from_secs(30);
+        assert!(in_time, "no record of the key in {topic}");
+        if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100))
+            && message.key() == Some(key.as_bytes())
+        {
+            return serde_json::from_slice(message.payload().unwrap()).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_lies_in_its_topic_by_user_and_by_product() {
+    let Some(kafka) = testkit::kafka() else {
+        return;
+    };
+    let brokers = kafka.brokers().to_owned();
+    let cluster = Cluster::read(|name| (name == "KAFKA_BROKERS").then(|| brokers.clone())).unwrap();
+    let admin: AdminClient<DefaultClientContext> = cluster.client().create().unwrap();
+    let topics = [EVENTS_TOPIC, STOCK_TOPIC]
+        .map(|topic| NewTopic::new(topic, 2, TopicReplication::Fixed(1)));
+    // Another test may have made them.
+    admin
+        .create_topics(&topics, &AdminOptions::new())
+        .await
+        .unwrap();
+    let producer = KafkaProducer::new(&cluster, Duration::from_secs(20)).unwrap();
+    let handler = CollectEvents::new(Door::Kafka(producer));
+    for (case, topic, field) in [
+        ("accepted-guest-click", EVENTS_TOPIC, "id_usuario"),
+        ("accepted-stock", STOCK_TOPIC, "id_produto"),
+    ] {
+        let key = kafka.name("chave");
+        let mut request = event(FUNCTION, case);
+        let mut body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
+        body[field] = json!(key);
+        request["body"] = json!(body.to_string());
+        let (status, answer) = answer(&handler, request).await;
+        assert_eq!((status, &answer["aceitos"]), (202, &json!(1)), "{answer}");
+        let found = tokio::task::block_in_place(|| record_of(&cluster, topic, &key));
+        assert_eq!(found[field], json!(key));
+    }
 }

@@ -1,6 +1,7 @@
 //! One event: read, sent, buried, told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -11,6 +12,7 @@ use contracts::{
 };
 use domain::time::UtcMillis;
 use files::FileAddress;
+use futures::{StreamExt, stream};
 use lambda_kit::{
     Invocation, InvocationFailed, SealKey,
     claims::sha256_hex,
@@ -29,6 +31,8 @@ use crate::{Outside, TopicQueues};
 const FUNCTION: &str = "kafka-to-sqs";
 /// Kept of Lambda's time for the answer.
 const RESERVE_MS: i64 = 500;
+/// Large values that are put aside at once.
+const PUTS_AT_ONCE: usize = 8;
 
 /// What the template says.
 pub struct Settings {
@@ -94,6 +98,7 @@ impl<O: Outside> Bridge<O> {
         refused: &mut Refused,
     ) -> Vec<usize> {
         let is_fifo = queue.ends_with(".fifo");
+        let mut claims = self.claims(places, batch, deadline).await;
         let mut held: BTreeSet<String> = BTreeSet::new();
         let mut load = Load(Vec::with_capacity(places.len()));
         for &place in places {
@@ -104,16 +109,24 @@ impl<O: Outside> Bridge<O> {
             if group.as_ref().is_some_and(|group| held.contains(group)) {
                 continue;
             }
-            match self.claim(record).await {
-                Ok(claim) => load.0.push(Item {
-                    place,
-                    record,
-                    group,
-                    claim,
-                }),
-                Err(ClaimFailed::Refused(bad)) => refused.push((place, bad)),
-                Err(ClaimFailed::Later) => held.extend(group),
-            }
+            let claim = match claims.remove(&place) {
+                None => None,
+                Some(Ok(claim)) => Some(claim),
+                Some(Err(ClaimFailed::Refused(bad))) => {
+                    refused.push((place, bad));
+                    continue;
+                }
+                Some(Err(ClaimFailed::Later)) => {
+                    held.extend(group);
+                    continue;
+                }
+            };
+            load.0.push(Item {
+                place,
+                record,
+                group,
+                claim,
+            });
         }
         let answers = self
             .outside
@@ -133,12 +146,47 @@ impl<O: Outside> Bridge<O> {
         sent
     }
 
-    /// Puts a value aside that is too large for a message.
-    async fn claim(&self, record: &Record<'_>) -> Result<Option<Claim>, ClaimFailed> {
-        let limit = self.settings.message_bytes;
-        if most_bytes(record) <= limit || write(record, None).len() <= limit {
-            return Ok(None);
+    /// Puts the values aside that are too large for a message, some at once, by their places. What is
+    /// not put aside in half of the time comes later.
+    async fn claims(
+        &self,
+        places: &[usize],
+        batch: &Batch<'_>,
+        deadline: UtcMillis,
+    ) -> BTreeMap<usize, Result<Claim, ClaimFailed>> {
+        let record = |place: usize| batch.sources.get(place)?.record.as_ref().ok();
+        let large: Vec<(usize, &Record<'_>)> = places
+            .iter()
+            .filter_map(|&place| Some((place, record(place)?)))
+            .filter(|(_, record)| self.is_too_large(record))
+            .collect();
+        let mut claims: BTreeMap<_, _> = large
+            .iter()
+            .map(|(place, _)| (*place, Err(ClaimFailed::Later)))
+            .collect();
+        if large.is_empty() {
+            return claims;
         }
+        let puts = large
+            .into_iter()
+            .map(async |(place, record)| (place, self.claim(record).await));
+        let puts = stream::iter(puts).buffer_unordered(PUTS_AT_ONCE);
+        let end = self.outside.pause(self.time_left(deadline) / 2);
+        let mut done = pin!(puts.take_until(end));
+        while let Some((place, claim)) = done.next().await {
+            claims.insert(place, claim);
+        }
+        claims
+    }
+
+    fn is_too_large(&self, record: &Record<'_>) -> bool {
+        let limit = self.settings.message_bytes;
+        most_bytes(record) > limit && write(record, None).len() > limit
+    }
+
+    /// Puts one value aside.
+    async fn claim(&self, record: &Record<'_>) -> Result<Claim, ClaimFailed> {
+        let limit = self.settings.message_bytes;
         let value = match &record.value {
             Some(value) if claimed_bytes(record) <= limit => STANDARD.decode(value.as_ref()),
             _ => return Err(ClaimFailed::Refused(TOO_LARGE)),
@@ -159,7 +207,7 @@ impl<O: Outside> Bridge<O> {
         match self.outside.put_value(&address, value).await {
             Ok(()) => {
                 metrics::count("ValuesClaimed", 1);
-                Ok(Some(claim))
+                Ok(claim)
             }
             Err(error) => {
                 tracing::warn!(%error, "a large value was not put aside");

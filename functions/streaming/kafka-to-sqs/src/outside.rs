@@ -27,6 +27,9 @@ pub trait Outside {
         value: Vec<u8>,
     ) -> impl Future<Output = Result<(), FileError>>;
 
+    /// Waits.
+    fn pause(&self, length: Duration) -> impl Future<Output = ()>;
+
     /// The time.
     fn now(&self) -> UtcMillis;
 }
@@ -63,6 +66,10 @@ impl Outside for Parts {
         self.files
             .put(address, value, kind, Overwrite::Replace)
             .await
+    }
+
+    async fn pause(&self, length: Duration) {
+        tokio::time::sleep(length).await;
     }
 
     fn now(&self) -> UtcMillis {

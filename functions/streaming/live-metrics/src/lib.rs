@@ -63,17 +63,10 @@ impl LiveMetrics {
             tracing::warn!(%error, "parts of live figures were not put together");
         }
         let body = body(window, &figures, now);
-        let body = serde_json::to_string(&body).map_err(|_| Problem::internal())?;
-        let digest = Sha256::digest(body.as_bytes());
-        let etag: String = digest
-            .iter()
-            .take(12)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         let answer = Answer {
             made: now,
-            body,
-            etag: format!("\"{etag}\""),
+            etag: etag(&body)?,
+            body: text(&body)?,
         };
         if let Ok(mut answers) = self.answers.lock() {
             answers.insert(window, answer.clone());
@@ -96,9 +89,7 @@ impl Handler for LiveMetrics {
         let window =
             Window::parse(window).map_err(|invalid| Problem::field("janela", invalid.rule))?;
         let answer = self.answer(window, request.now).await?;
-        let known = request.header("if-none-match").unwrap_or_default();
-        let is_known = known.split(',').any(|tag| tag.trim() == answer.etag);
-        let response = if is_known {
+        let response = if request.knows(&answer.etag) {
             Response::empty(304)
         } else {
             Response::text(200, "application/json", answer.body)
@@ -110,6 +101,26 @@ impl Handler for LiveMetrics {
             )
             .with_header("etag", answer.etag))
     }
+}
+
+fn text(body: &LiveMetricsBody) -> Result<String, Problem> {
+    serde_json::to_string(body).map_err(|_| Problem::internal())
+}
+
+/// Of the figures, whenever they were looked at: time that merely passed is no news.
+fn etag(body: &LiveMetricsBody) -> Result<String, Problem> {
+    let figures = LiveMetricsBody {
+        calculado_em: String::new(),
+        atraso_s: None,
+        ..body.clone()
+    };
+    let digest = Sha256::digest(text(&figures)?.as_bytes());
+    let hex: String = digest
+        .iter()
+        .take(12)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(format!("\"{hex}\""))
 }
 
 fn body(window: Window, figures: &LiveFigures, now: UtcMillis) -> LiveMetricsBody {
@@ -165,8 +176,8 @@ fn body(window: Window, figures: &LiveFigures, now: UtcMillis) -> LiveMetricsBod
                 receita: reais(minute.sold.revenue_centavos),
             })
             .collect(),
-        evento_mais_novo: whole.newest.map(|newest| newest.to_string()),
-        atraso_s: whole
+        evento_mais_novo: figures.newest.map(|newest| newest.to_string()),
+        atraso_s: figures
             .newest
             .map(|newest| (now.get() - newest.get()).max(0) / 1_000),
         atrasados: figures.late,

@@ -168,10 +168,63 @@ async fn who_has_the_answer_gets_none_and_within_two_seconds_nothing_is_read_aga
         let soon = now().plus_millis(1_999);
         let (second, nothing) = ask(&function, again.clone(), soon).await;
         assert_eq!((&second["statusCode"], nothing), (&json!(304), Value::Null));
-        let (third, newer) = ask(&function, again, now().plus_millis(2_000)).await;
+        let (third, newer) = ask(&function, again.clone(), now().plus_millis(2_000)).await;
         assert_eq!(third["statusCode"], 200);
+        let another = LiveMetrics::new(store);
+        let tag = third["headers"]["etag"].as_str().unwrap();
+        again["headers"]["if-none-match"] = json!(format!("\"x\", W/{tag}"));
+        for function in [&function, &another] {
+            let (later, _) = ask(function, again.clone(), now().plus_millis(9_000)).await;
+            assert_eq!(later["statusCode"], 304, "nothing new, whoever is asked");
+        }
         let total = |body: &Value| body["eventos"]["total"].as_i64().unwrap();
         assert_eq!(total(&newer), total(&body) + 1, "{}", database.label());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_stopped_shows_in_how_old_the_newest_event_is() {
+    for database in databases().await {
+        let function = shop(database.url()).await;
+        let later = now().plus_millis(1_800_000);
+        let (_, body) = ask(&function, event(FUNCTION, "accepted-five-minutes"), later).await;
+        assert_eq!(body["eventos"]["total"], 0, "{}", database.label());
+        assert_eq!(body["atraso_s"], 1_805);
+    }
+}
+
+/// The most that a minute's figures hold: MySQL's BLOB would be too small.
+#[tokio::test]
+async fn the_largest_figures_of_a_minute_are_kept_and_put_together() {
+    for database in databases().await {
+        let store = Store::open(database.url()).await.unwrap();
+        sql_store::migrate::migrate(&store, now()).await.unwrap();
+        let window = domain::events::Window::parse("5m").unwrap();
+        let mut number = 0;
+        for batch in 0..17_u32 {
+            let incoming: Vec<Incoming> = (0..250)
+                .map(|_| {
+                    number += 1;
+                    let product = format!("{:064}", number % 2_048);
+                    let kind = ["clique", "carrinho", "compra"][batch as usize % 3];
+                    incoming(number, &format!("u{number}"), kind, &product, 150_000)
+                })
+                .collect();
+            ingest(&store, &incoming).await;
+        }
+        let before = live::read(&store, window, now())
+            .await
+            .unwrap()
+            .whole
+            .encode();
+        assert!(before.len() > 65_535, "{}", before.len());
+        assert_eq!(live::fold(&store, now()).await, Ok(1));
+        let after = live::read(&store, window, now())
+            .await
+            .unwrap()
+            .whole
+            .encode();
+        assert_eq!(after, before, "{}", database.label());
     }
 }
 

@@ -383,7 +383,8 @@ fn every_event_type_has_a_route_in_the_template() {
     let template = std::fs::read_to_string(format!("{root}/template.yaml")).unwrap();
     let (_, table) = template.split_once("EVENT_ROUTES: !Sub").unwrap();
     let (_, table) = table.split_once("- |-").unwrap();
-    let (table, _) = table.split_once("- { CustomersTopic").unwrap();
+    let (table, _) = table.split_once("- CustomersTopic").unwrap();
+    let table = table.replace("${StockAlerts}", "\"${AlertasEstoqueQueue}\"");
     for topic in ["", "\"kafka:clientes\""] {
         let table = table.replace("${CustomersTopic}", topic);
         let routes = EventRoutes::parse(table.trim()).unwrap();

@@ -168,6 +168,17 @@ impl Request {
         self.headers.get(name).map(String::as_str)
     }
 
+    /// Whether the caller has the answer with this entity tag: If-None-Match, compared weakly
+    /// (RFC 9110 §13.1.2).
+    #[must_use]
+    pub fn knows(&self, tag: &str) -> bool {
+        let Some(known) = self.header("if-none-match") else {
+            return false;
+        };
+        let mut known = known.split(',').map(str::trim);
+        known.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+    }
+
     /// The value of a cookie.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
-use queues::{OutgoingMessage, SendError, SqsLimits, SqsQueues};
+use queues::{OutgoingMessage, Queues, SendError, SqsLimits, SqsQueues};
 use serde_json::{Value, json};
 
 /// How often a body fails before it is taken, and whether the sender is to blame.
@@ -142,6 +143,48 @@ async fn attempts_are_bounded_and_what_the_sender_got_wrong_is_not_repeated() {
         })
     );
     assert_eq!(stand.requests.lock().unwrap().len(), 4);
+}
+
+/// An SQS that takes requests and answers none; how many are open at once, at most.
+async fn silent() -> (String, Arc<Mutex<usize>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let open = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&open);
+    tokio::spawn(async move {
+        let mut streams = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            streams.push(stream);
+            *count.lock().unwrap() = streams.len();
+        }
+    });
+    (endpoint, open)
+}
+
+#[tokio::test]
+async fn what_is_not_answered_within_the_time_is_told_then_and_few_requests_wait_at_once() {
+    let (endpoint, open) = silent().await;
+    let limits = SqsLimits {
+        in_flight: 3,
+        ..SqsLimits::default()
+    };
+    let sdk = crate::support::sdk(&endpoint, "test").await;
+    let queues = Queues::Sqs(SqsQueues::new(&sdk, limits));
+    let messages = plain(&["x"; 100]);
+    let began = std::time::Instant::now();
+    let time = Duration::from_millis(300);
+    let url = format!("{endpoint}/1/Compras");
+    let sent = queues.send_within(&url, messages.as_slice(), 0, time).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+    let unanswered = SendError::Unavailable {
+        code: "Unanswered".into(),
+    };
+    assert_eq!(sent, vec![Err(unanswered); 100]);
+    assert_eq!(*open.lock().unwrap(), 3);
 }
 
 #[tokio::test]

@@ -19,6 +19,10 @@ const FOLDED_AT_ONCE: i64 = 4;
 /// A minute is over for most of its events so much later.
 const SETTLED_MS: i64 = 120_000;
 
+/// The parts of the last minute before the window in which something happened.
+const NEWEST_BEFORE: &str = "SELECT minute_ms, figures FROM live_parts WHERE minute_ms = \
+    (SELECT MAX(minute_ms) FROM live_parts WHERE minute_ms < ?)";
+
 /// Paid orders of a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sold {
@@ -48,6 +52,8 @@ pub struct LiveFigures {
     pub minutes: Vec<MinuteFigures>,
     /// Events that came within the window and are older than live figures reach.
     pub late: i64,
+    /// When the newest event happened that live figures still know, in the window or before it.
+    pub newest: Option<UtcMillis>,
 }
 
 #[derive(FromQueryResult)]
@@ -112,7 +118,7 @@ pub async fn read(
 ) -> Result<LiveFigures, StoreError> {
     let (first, last) = (window.first(now), Minute::of(now));
     let range = || values![first.start_ms(), last.start_ms()];
-    let (parts, sold, late) = store
+    let (parts, sold, late, before): (_, _, _, Vec<PartRow>) = store
         .transact(async |tx: &Tx| {
             let parts: Vec<PartRow> = tx
                 .all(
@@ -138,9 +144,18 @@ pub async fn read(
                     values![first.start_ms(), now.get()],
                 )
                 .await?;
-            Ok::<_, StoreError>((parts, sold, late))
+            let before = if parts.is_empty() {
+                tx.all(NEWEST_BEFORE, values![first.start_ms()]).await?
+            } else {
+                Vec::new()
+            };
+            Ok::<_, StoreError>((parts, sold, late, before))
         })
         .await?;
+    let mut newest: Option<UtcMillis> = None;
+    for part in &before {
+        newest = newest.max(live::decode(&part.figures)?.newest);
+    }
     let mut whole = Figures::default();
     let mut counts: BTreeMap<i64, Figures> = BTreeMap::new();
     for part in &parts {
@@ -171,9 +186,10 @@ pub async fn read(
         })
         .collect();
     Ok(LiveFigures {
-        whole,
         minutes,
         late: late.and_then(|row| row.late).unwrap_or_default(),
+        newest: newest.max(whole.newest),
+        whole,
     })
 }
 
