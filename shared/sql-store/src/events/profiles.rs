@@ -62,31 +62,31 @@ pub async fn of_users(
     let users: Vec<&str> = users.iter().copied().collect();
     let mut profiles = BTreeMap::new();
     for users in users.chunks(BATCH) {
-        let (fresh, old) = known(store, users, now).await?;
-        let missing: Vec<&str> = users
-            .iter()
-            .copied()
-            .filter(|user| !fresh.contains_key(*user))
-            .collect();
-        profiles.extend(fresh);
-        if missing.is_empty() {
-            continue;
-        }
-        let made = store
+        // Known ones are read again in a redo: another instance has just made some of them.
+        let of_chunk = store
             .transact(async |tx: &Tx| {
-                let made = make(tx, &missing, now).await?;
-                write(tx, &made, &old, now).await?;
-                Ok::<_, StoreError>(made)
+                let (mut found, old) = known(tx, users, now).await?;
+                let missing: Vec<&str> = users
+                    .iter()
+                    .copied()
+                    .filter(|user| !found.contains_key(*user))
+                    .collect();
+                if !missing.is_empty() {
+                    let made = make(tx, &missing, now).await?;
+                    write(tx, &made, &old, now).await?;
+                    found.extend(made);
+                }
+                Ok::<_, StoreError>(found)
             })
             .await?;
-        profiles.extend(made);
+        profiles.extend(of_chunk);
     }
     Ok(profiles)
 }
 
 /// Fresh profiles, and the users whose profiles are old.
 async fn known(
-    store: &Store,
+    tx: &Tx,
     users: &[&str],
     now: UtcMillis,
 ) -> Result<(BTreeMap<String, BuyerProfile>, BTreeSet<String>), StoreError> {
@@ -95,9 +95,7 @@ async fn known(
          refreshed_ms FROM profiles WHERE user_id IN {}",
         placeholders(1, users.len())
     );
-    let rows: Vec<ProfileRow> = store
-        .transact(async |tx: &Tx| tx.all(&sql, texts(users)).await)
-        .await?;
+    let rows: Vec<ProfileRow> = tx.all(&sql, texts(users)).await?;
     let (mut fresh, mut old) = (BTreeMap::new(), BTreeSet::new());
     for row in rows {
         if row.refreshed_ms < now.get() - FRESH_MS {

@@ -15,8 +15,11 @@ use domain::{
 };
 use serde_json::json;
 use shop::{FUNCTION, NOW, Shop, sqs};
-use sql_store::{StoreError, Tx, products::note_category, values};
-use testkit::{event, event_cases};
+use sql_store::{
+    Store, StoreError, Tx, events::profiles::of_users, migrate::migrate, products::note_category,
+    values,
+};
+use testkit::{databases, event, event_cases};
 
 /// What each event file leaves: events, clicks, duplicates, conflicts, late, ahead, dead letters.
 const EXPECTED: [(&str, [i64; 6], usize); 8] = [
@@ -245,6 +248,38 @@ async fn an_event_that_comes_again_after_its_mark_is_gone_counts_again_beside_th
         assert_eq!(again, none_failed, "{}", shop.label);
         assert_eq!(shop.sum("events").await, 2, "{}", shop.label);
         assert_eq!(shop.clicks(&[]).await, 1, "{}", shop.label);
+    }
+}
+
+#[tokio::test]
+async fn instances_that_meet_the_same_new_customers_at_once_all_get_their_profiles() {
+    for database in databases().await {
+        let store = Store::open(database.url()).await.unwrap();
+        migrate(&store, NOW).await.unwrap();
+        let users: Vec<String> = (0..400).map(|number| format!("c{number}")).collect();
+        let insert = async |tx: &Tx| {
+            for user in &users {
+                tx.execute(
+                    "INSERT INTO customers (customer_id, version, deleted, region, registered_ms, \
+                     updated_ms) VALUES (?, 1, 0, 'BA', 0, 0)",
+                    values![user.as_str()],
+                )
+                .await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        store.transact(insert).await.unwrap();
+        for met in users.chunks(20) {
+            let met: BTreeSet<&str> = met.iter().map(String::as_str).collect();
+            let mut instances = Vec::new();
+            for _ in 0..5 {
+                instances.push(Store::open(database.url()).await.unwrap());
+            }
+            let asked = instances.iter().map(|store| of_users(store, &met, NOW));
+            for profiles in futures::future::join_all(asked).await {
+                assert_eq!(profiles.unwrap().len(), 20, "{}", database.label());
+            }
+        }
     }
 }
 
