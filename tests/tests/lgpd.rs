@@ -145,6 +145,7 @@ async fn database_2_has_room_for_a_name_a_phone_and_a_region_and_nothing_else() 
         "since_ms",
         "id",
         "purpose",
+        "erased_for",
         "accessed_ms",
         "hour_ms",
         "contacts",

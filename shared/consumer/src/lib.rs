@@ -29,11 +29,20 @@ pub trait ChangeStore<R> {
         changes: &[Change<R>],
         now: UtcMillis,
     ) -> impl Future<Output = Result<Applied, StoreError>>;
+
+    /// Takes what was replaced or deleted out of where it lay, if the store does not do so itself.
+    fn forget(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
 }
 
 impl<R: Columns> ChangeStore<R> for ProjectionTable<R> {
     async fn apply(&self, changes: &[Change<R>], now: UtcMillis) -> Result<Applied, StoreError> {
         Self::apply(self, changes, now).await
+    }
+
+    async fn forget(&self) {
+        Self::forget(self).await;
     }
 }
 
@@ -119,7 +128,7 @@ where
             .iter()
             .map(|received| received.message.clone())
             .collect();
-        match self.apply(&changes, now).await {
+        let outcomes = match self.apply(&changes, now).await {
             Ok(_) => vec![Outcome::Done; batch.len()],
             Err(error) if !error.blames_the_row() => {
                 vec![Outcome::Retry(error.to_string()); batch.len()]
@@ -136,6 +145,8 @@ where
                 })
                 .await
             }
-        }
+        };
+        self.store.forget().await;
+        outcomes
     }
 }

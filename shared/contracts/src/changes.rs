@@ -8,7 +8,7 @@ mod shape;
 
 use domain::{
     Invalid,
-    changes::{Place, Stamp},
+    changes::{CLOCK_SKEW_MS, Place, Stamp, lies_ahead},
     identity::CustomerId,
     time::UtcMillis,
 };
@@ -20,8 +20,6 @@ use crate::fields::BadMessage;
 
 /// Bytes of a record that are looked at; Kafka's own default limit is about as large.
 pub const LARGEST_RECORD: usize = 1_048_576;
-/// A source whose clock is ahead by more than this would outrank every later change of its own.
-const CLOCK_SKEW_MS: i64 = 86_400_000;
 
 /// What kind of value a field has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,13 +142,17 @@ pub fn read<P: Projection>(
     }
     let customer = taken.parse(shape::ID, |text| CustomerId::parse(text))?;
     let version = taken.version()?;
+    let in_the_future = |field| BadMessage {
+        code: "versao_no_futuro",
+        field: Some(field),
+        rule: "must not lie in the future",
+    };
     let skew = taken.updated()?.map(|updated| updated.get() - now.get());
     if skew.is_some_and(|skew| skew > CLOCK_SKEW_MS) {
-        return Err(BadMessage {
-            code: "versao_no_futuro",
-            field: Some(shape::UPDATED),
-            rule: "must not lie in the future",
-        });
+        return Err(in_the_future(shape::UPDATED));
+    }
+    if version.is_some_and(|version| lies_ahead(version, now)) {
+        return Err(in_the_future(shape::VERSION));
     }
     Ok(Change {
         customer,

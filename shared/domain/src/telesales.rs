@@ -13,8 +13,13 @@ pub const RETENTION_DAYS: u32 = 180;
 /// Of a deletion, the pseudonym and version are kept for so many days, so that no older change
 /// revives it.
 pub const DELETION_DAYS: u32 = 30;
+/// Of a contact whose time was over they are kept for so many days after the company's source had
+/// it last, so that a comparison with the source does not begin that time anew.
+pub const EXPIRED_DAYS: u32 = 180;
 /// Contacts that one agent may see in an hour: enough to call, too few to copy the base.
 pub const HOURLY_CONTACTS: u32 = 200;
+/// Contacts that one agent may hold at a time: the one who is called, and a few who are next.
+pub const OPEN_CLAIMS: u32 = 5;
 
 /// Somebody to be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +54,8 @@ pub enum CallOutcome {
 pub struct Call {
     /// Who has it, and until when.
     pub claim: Option<(AgentId, UtcMillis)>,
+    /// Who has its phone, under whichever customer's name, and until when.
+    pub phone_claim: Option<(AgentId, UtcMillis)>,
     /// How the last call ended.
     pub outcome: Option<CallOutcome>,
 }
@@ -62,6 +69,12 @@ pub enum NotYours {
     /// The agent has no claim on it, or it has lapsed.
     #[error("claim the contact before you tell its outcome")]
     NotClaimed,
+    /// The last call was the last one: they bought, do not want to, or it was not their number.
+    #[error("the last call ended for good")]
+    Ended,
+    /// The agent holds as many contacts as one may.
+    #[error("an agent holds at most {OPEN_CLAIMS} contacts at a time")]
+    TooMany,
 }
 
 impl CallOutcome {
@@ -109,21 +122,31 @@ impl CallOutcome {
 }
 
 impl Call {
-    /// Whether somebody else has it at `now`.
+    /// Whether somebody else has it, or its phone, at `now`.
     #[must_use]
     pub fn is_taken(&self, agent: &AgentId, now: UtcMillis) -> bool {
-        self.claim
-            .as_ref()
-            .is_some_and(|(holder, until)| holder != agent && *until > now)
+        let mut claims = self.claim.iter().chain(&self.phone_claim);
+        claims.any(|(holder, until)| holder != agent && *until > now)
     }
 
-    /// Takes the contact for `agent`; asked again, the lease begins anew.
+    /// Takes the contact for `agent`, who holds `others` besides; asked again, the lease begins anew.
     ///
     /// # Errors
-    /// [`NotYours::Claimed`].
-    pub fn claimed(&self, agent: &AgentId, now: UtcMillis) -> Result<UtcMillis, NotYours> {
+    /// [`NotYours::Claimed`], [`NotYours::Ended`] or [`NotYours::TooMany`].
+    pub fn claimed(
+        &self,
+        agent: &AgentId,
+        others: u32,
+        now: UtcMillis,
+    ) -> Result<UtcMillis, NotYours> {
         if self.is_taken(agent, now) {
             return Err(NotYours::Claimed);
+        }
+        if self.outcome.is_some_and(|outcome| !outcome.calls_again()) {
+            return Err(NotYours::Ended);
+        }
+        if others >= OPEN_CLAIMS {
+            return Err(NotYours::TooMany);
         }
         Ok(now.plus_millis(LEASE_MS))
     }
@@ -161,16 +184,25 @@ mod tests {
 
     #[test]
     fn two_agents_never_have_one_person() {
-        let until = Call::default().claimed(&agent("a"), at(0)).unwrap();
+        let until = Call::default().claimed(&agent("a"), 0, at(0)).unwrap();
         let call = Call {
             claim: Some((agent("a"), until)),
+            ..Call::default()
+        };
+        assert_eq!(call.claimed(&agent("b"), 0, at(1)), Err(NotYours::Claimed));
+        let of_another_customer = Call {
+            claim: None,
+            phone_claim: call.claim.clone(),
             outcome: None,
         };
-        assert_eq!(call.claimed(&agent("b"), at(1)), Err(NotYours::Claimed));
+        let refused = of_another_customer.claimed(&agent("b"), 0, at(1));
+        assert_eq!(refused, Err(NotYours::Claimed), "one phone, two customers");
+        assert!(of_another_customer.claimed(&agent("a"), 1, at(1)).is_ok());
+        assert!(of_another_customer.claimed(&agent("b"), 0, until).is_ok());
         let sale = CallOutcome::Sale;
         assert_eq!(call.ends(&agent("b"), sale, at(1)), Err(NotYours::Claimed));
         assert_eq!(call.ends(&agent("a"), sale, at(1)), Ok(true));
-        assert_eq!(call.claimed(&agent("a"), at(1)), Ok(at(1 + LEASE_MS)));
+        assert_eq!(call.claimed(&agent("a"), 0, at(1)), Ok(at(1 + LEASE_MS)));
         assert_eq!(
             call.ends(&agent("a"), sale, until),
             Err(NotYours::NotClaimed)
@@ -180,7 +212,28 @@ mod tests {
             ..call.clone()
         };
         assert_eq!(ended.ends(&agent("a"), sale, until), Ok(false));
-        assert!(call.claimed(&agent("b"), until).is_ok());
+        assert!(call.claimed(&agent("b"), 0, until).is_ok());
+    }
+
+    #[test]
+    fn who_gave_an_answer_is_not_called_again_and_nobody_hoards_contacts() {
+        for outcome in CallOutcome::ALL {
+            let call = Call {
+                outcome: Some(outcome),
+                ..Call::default()
+            };
+            let claimed = call.claimed(&agent("a"), 0, at(0));
+            let calls_again = [CallOutcome::NoAnswer, CallOutcome::CallBack].contains(&outcome);
+            let expected = match calls_again {
+                true => Ok(at(LEASE_MS)),
+                false => Err(NotYours::Ended),
+            };
+            assert_eq!(claimed, expected, "{}", outcome.as_str());
+        }
+        let free = Call::default();
+        assert!(free.claimed(&agent("a"), OPEN_CLAIMS - 1, at(0)).is_ok());
+        let refused = free.claimed(&agent("a"), OPEN_CLAIMS, at(0));
+        assert_eq!(refused, Err(NotYours::TooMany));
     }
 
     #[test]

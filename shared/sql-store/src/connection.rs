@@ -155,11 +155,15 @@ impl Store {
             .swap(false, std::sync::atomic::Ordering::AcqRel)
     }
 
-    /// Runs a statement outside a transaction.
-    pub(crate) async fn run_alone(&self, sql: &str) -> Result<(), StoreError> {
-        let raw = Statement::from_string(self.sea_backend(), sql);
-        self.connection.execute_raw(raw).await?;
-        Ok(())
+    /// Writes SQLite's file anew, without what was deleted, and empties its write-ahead log; false
+    /// where a reader held the log.
+    pub(crate) async fn write_anew(&self) -> Result<bool, StoreError> {
+        let raw = |sql: &str| Statement::from_string(self.sea_backend(), sql);
+        self.connection.execute_raw(raw("VACUUM")).await?;
+        let emptied = raw("PRAGMA wal_checkpoint(TRUNCATE)");
+        let told = self.connection.query_one_raw(emptied).await?;
+        let is_busy = told.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
+        Ok(is_busy == Some(0))
     }
 
     pub(crate) const fn sea_backend(&self) -> DbBackend {

@@ -53,7 +53,7 @@ pub const SHOP: [Migration; 11] = [
 pub const RECEIPTS: &str = include_str!("../migrations/receipts.sql");
 
 /// Database 2, in order.
-pub const TELESALES: [Migration; 3] = [
+pub const TELESALES: [Migration; 4] = [
     (
         1,
         "contacts",
@@ -61,6 +61,11 @@ pub const TELESALES: [Migration; 3] = [
     ),
     (2, "receipts", RECEIPTS),
     (3, "limits_and_jobs", LIMITS_AND_JOBS),
+    (
+        4,
+        "leases",
+        include_str!("../migrations/telesales/0004_leases.sql"),
+    ),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -7,7 +7,11 @@
 
 pub mod receipts;
 
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use contracts::changes::Change;
 use domain::{
@@ -37,6 +41,8 @@ pub trait Columns {
     const TABLE: &'static str;
     /// Its columns, all of which may be null.
     const COLUMNS: &'static [&'static str];
+    /// Tables with a column `subject` whose rows about somebody go when theirs is erased.
+    const ABOUT: &'static [&'static str] = &[];
 
     /// The values, in the order of the columns.
     fn values(&self, pseudonyms: &PseudonymKey) -> Vec<Value>;
@@ -67,6 +73,8 @@ pub struct Applied {
     pub deleted: usize,
     /// Changes that were older than what is kept, or came again.
     pub old: usize,
+    /// Whether content that was there before was replaced or deleted.
+    pub has_replaced: bool,
 }
 
 /// The table of a projection.
@@ -74,6 +82,8 @@ pub struct ProjectionTable<R> {
     store: Store,
     pseudonyms: PseudonymKey,
     consumer: &'static str,
+    /// Whether the file may still hold content that was replaced or deleted.
+    has_remains: AtomicBool,
     row: PhantomData<fn(R)>,
 }
 
@@ -119,6 +129,7 @@ impl<R: Columns> ProjectionTable<R> {
             store,
             pseudonyms,
             consumer,
+            has_remains: AtomicBool::new(false),
             row: PhantomData,
         }
     }
@@ -129,7 +140,8 @@ impl<R: Columns> ProjectionTable<R> {
         &self.store
     }
 
-    /// Applies changes in the order in which they were read: all of them or none.
+    /// Applies changes in the order in which they were read: all of them or none. What they replace
+    /// stays in SQLite's file until [`Self::forget`].
     ///
     /// # Errors
     /// When the database fails.
@@ -151,10 +163,17 @@ impl<R: Columns> ProjectionTable<R> {
                 outcome => break outcome?,
             }
         };
-        if applied.deleted > 0 {
-            forget_pages(&self.store).await;
+        if applied.has_replaced {
+            self.has_remains.store(true, Ordering::Release);
         }
         Ok(applied)
+    }
+
+    /// Takes what was replaced or deleted out of SQLite's file. Where nothing was, it costs nothing.
+    pub async fn forget(&self) {
+        if self.has_remains.swap(false, Ordering::AcqRel) && !forget_pages(&self.store).await {
+            self.has_remains.store(true, Ordering::Release);
+        }
     }
 
     async fn apply_once(
@@ -165,7 +184,9 @@ impl<R: Columns> ProjectionTable<R> {
         now: UtcMillis,
     ) -> Result<Applied, StoreError> {
         let before = self.lock(tx, subjects).await?;
+        let was_kept = |subject: &str| before.get(subject).is_some_and(|mark| !mark.is_deleted);
         let mut after: BTreeMap<&str, Next<'_, R>> = BTreeMap::new();
+        let mut erased: BTreeSet<&str> = BTreeSet::new();
         let mut applied = Applied::default();
         for (change, subject) in changes.iter().zip(subjects) {
             let subject = subject.as_str();
@@ -175,6 +196,10 @@ impl<R: Columns> ProjectionTable<R> {
                 None => applied.old += 1,
                 Some(mark) => {
                     let row = change.row.as_ref();
+                    // Also who comes back in this very batch: what was known of them is gone.
+                    if row.is_none() && was_kept(subject) {
+                        erased.insert(subject);
+                    }
                     after.insert(subject, Next { mark, row });
                 }
             }
@@ -184,18 +209,16 @@ impl<R: Columns> ProjectionTable<R> {
             .partition(|(subject, _)| before.contains_key(**subject));
         self.write(tx, "REPLACE", &known, now).await?;
         self.write(tx, "INSERT", &new, now).await?;
-        let erased: Vec<Erased<'_>> = after
-            .iter()
-            .filter(|(subject, next)| {
-                let was_kept = before.get(**subject).is_some_and(|mark| !mark.is_deleted);
-                next.row.is_none() && was_kept
-            })
-            .map(|(subject, _)| Erased {
+        applied.has_replaced = known.iter().any(|(subject, _)| was_kept(subject));
+        let erased: Vec<Erased<'_>> = erased
+            .into_iter()
+            .map(|subject| Erased {
                 subject,
                 columns: R::COLUMNS,
                 reason: Reason::Source,
             })
             .collect();
+        forget_rows_about::<R>(tx, &erased).await?;
         receipts::write(tx, self.consumer, &erased, now).await?;
         applied.deleted = erased.len();
         applied.kept = after.values().filter(|next| next.row.is_some()).count();
@@ -266,16 +289,35 @@ impl<R: Columns> ProjectionTable<R> {
     }
 }
 
-/// What was deleted leaves SQLite's file at once: `secure_delete` zeroes a row where it lies, but a
-/// page that was put in order before may hold a copy of it, so the file is written anew, and its
+/// What other tables hold about those whose rows are erased goes with them.
+pub(crate) async fn forget_rows_about<R: Columns>(
+    tx: &Tx,
+    erased: &[Erased<'_>],
+) -> Result<(), StoreError> {
+    for subjects in erased.chunks(ROWS_PER_STATEMENT) {
+        for table in R::ABOUT {
+            let places = placeholders(1, subjects.len());
+            let sql = format!("DELETE FROM {table} WHERE subject IN {places}");
+            let ids = subjects.iter().map(|one| Value::from(one.subject));
+            tx.execute(&sql, ids.collect()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What was replaced or deleted leaves SQLite's file: `secure_delete` zeroes a row where it lies, but
+/// a page that was put in order before may hold a copy of it, so the file is written anew, and its
 /// write-ahead log is emptied. That is for the small base of a laptop; MySQL purges its own undo log.
-pub async fn forget_pages(store: &Store) {
-    if store.backend() == Backend::Sqlite {
-        for statement in ["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"] {
-            // Another process that holds it back leaves it to the next deletion, or to the daily job.
-            if let Err(error) = store.run_alone(statement).await {
-                tracing::debug!(error = %error, "what was deleted stays in the file for now");
-            }
+/// False where another process held it back: then it is to be tried again.
+pub async fn forget_pages(store: &Store) -> bool {
+    if store.backend() != Backend::Sqlite {
+        return true;
+    }
+    match store.write_anew().await {
+        Ok(done) => done,
+        Err(error) => {
+            tracing::debug!(error = %error, "what was deleted stays in the file for now");
+            false
         }
     }
 }

@@ -16,6 +16,7 @@ pub const CONSUMER: &str = Telesales::NAME;
 impl Columns for Contact {
     const TABLE: &'static str = "contacts";
     const COLUMNS: &'static [&'static str] = &["name", "phone", "region", "phone_mark"];
+    const ABOUT: &'static [&'static str] = &["calls"];
 
     fn values(&self, pseudonyms: &PseudonymKey) -> Vec<Value> {
         values![

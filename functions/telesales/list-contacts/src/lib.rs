@@ -153,6 +153,15 @@ fn problem(error: &TelesalesError) -> Problem {
             Problem::conflict("contact-not-claimed", "You have no claim on this contact")
                 .with_detail("claim it before the call")
         }
+        TelesalesError::NotYours(NotYours::Ended) => Problem::conflict(
+            "contact-ended",
+            "The last call to this contact ended for good",
+        )
+        .with_detail("take another one of the list"),
+        TelesalesError::NotYours(NotYours::TooMany) => {
+            Problem::conflict("too-many-claims", "You hold as many contacts as one may")
+                .with_detail("tell an outcome first")
+        }
         TelesalesError::HourIsFull { retry_after_ms } => {
             Problem::too_many(*retry_after_ms).with_detail(error.to_string())
         }

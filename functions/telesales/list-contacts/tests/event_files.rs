@@ -10,7 +10,7 @@ use domain::changes::{Place, Stamp};
 use domain::identity::CustomerId;
 use domain::personal::{PersonName, Phone, Region};
 use domain::pseudonym::PseudonymKey;
-use domain::telesales::{Contact, HOURLY_CONTACTS, LEASE_MS};
+use domain::telesales::{Contact, HOURLY_CONTACTS, LEASE_MS, OPEN_CLAIMS};
 use domain::time::UtcMillis;
 use lambda_kit::{Invocation, http};
 use list_contacts::ListContacts;
@@ -150,6 +150,40 @@ async fn a_claim_is_one_agents_until_its_lease_is_over() {
 }
 
 #[tokio::test]
+async fn a_call_that_ended_for_good_is_not_claimed_again_and_claims_are_few() {
+    for scene in Scene::everywhere().await {
+        scene.send("accepted-claim").await;
+        let mut sale = event(FUNCTION, "accepted-outcome");
+        sale["body"] = json!(json!({"resultado": "venda"}).to_string());
+        assert_eq!(scene.answer_at(sale, now()).await.0, 200);
+        let (status, problem) = scene.send("accepted-claim").await;
+        let ended = json!("urn:feira:problem:contact-ended");
+        assert_eq!((status, &problem["type"]), (409, &ended));
+        let until = now().plus_millis(1);
+        for number in 0..OPEN_CLAIMS {
+            let sql = "INSERT INTO calls (subject, agent, claimed_until_ms) VALUES (?, ?, ?)";
+            let keys = values![format!("outro-{number}"), "agente-8", until.get()];
+            let work = async |tx: &Tx| tx.execute(sql, keys.clone()).await;
+            scene
+                .store
+                .transact::<_, StoreError, _>(work)
+                .await
+                .unwrap();
+        }
+        let sql = "UPDATE calls SET outcome = 'retornar' WHERE outcome = 'venda'";
+        let work = async |tx: &Tx| tx.execute(sql, values![]).await;
+        scene
+            .store
+            .transact::<_, StoreError, _>(work)
+            .await
+            .unwrap();
+        let (status, problem) = scene.send("accepted-claim-of-another-agent").await;
+        let many = json!("urn:feira:problem:too-many-claims");
+        assert_eq!((status, &problem["type"]), (409, &many));
+    }
+}
+
+#[tokio::test]
 async fn who_asked_not_to_be_called_is_no_contact_any_more() {
     for scene in Scene::everywhere().await {
         scene.send("accepted-claim").await;
@@ -215,7 +249,7 @@ async fn every_refused_request_names_its_field_and_changes_nothing() {
             );
             assert!(!problem.to_string().contains("mãe"), "{problem}");
         }
-        for table in ["access_log", "calls", "agent_hours"] {
+        for table in ["access_log", "calls", "agent_hours", "phone_leases"] {
             assert_eq!(scene.count(table).await, 0, "{table}");
         }
     }

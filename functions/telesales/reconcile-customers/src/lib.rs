@@ -73,6 +73,14 @@ pub fn limits(percent: Option<&str>) -> Result<Limits, &'static str> {
 }
 
 impl Source for Reading<'_> {
+    async fn as_of(&mut self, began: UtcMillis) -> Result<UtcMillis, &'static str> {
+        match self {
+            Self::View(view) => view.as_of(began).await,
+            Self::File(snapshot) => snapshot.as_of(began).await,
+            Self::Unset => Err(UNSET),
+        }
+    }
+
     async fn page(
         &mut self,
         after: Option<&CustomerId>,

@@ -13,6 +13,13 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 const ABSENT: &str = "origem_ausente";
 const UNREACHABLE: &str = "origem_inacessivel";
 const UNREADABLE: &str = "origem_ilegivel";
+const OLD: &str = "origem_velha";
+
+/// A file that is written daily is not older, but where its writing failed.
+const OLDEST_MS: i64 = 2 * 24 * 3_600_000;
+/// The customers change while a file of them is written: what came in the hour before its end may be
+/// missing in it.
+const WRITING_MS: i64 = 3_600_000;
 
 /// The place of the file is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +77,16 @@ impl Snapshot<'_> {
 }
 
 impl Source for Snapshot<'_> {
+    async fn as_of(&mut self, began: UtcMillis) -> Result<UtcMillis, &'static str> {
+        let file = self.file.files.head(&self.file.address).await;
+        let written = file.map_err(|error| code(&error))?.modified_ms;
+        if written < began.get() - OLDEST_MS {
+            return Err(OLD);
+        }
+        let written = UtcMillis::new(written).map_err(|_| UNREADABLE)?;
+        Ok(written.plus_millis(-WRITING_MS).min(began))
+    }
+
     /// The file is read once, so a page begins where the one before ended.
     async fn page(
         &mut self,

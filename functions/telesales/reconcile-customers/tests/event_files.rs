@@ -5,6 +5,9 @@
     reason = "what supports a test stops it where something is not as it should be"
 )]
 
+use std::fs::File;
+use std::time::{Duration, UNIX_EPOCH};
+
 use contracts::changes::Change;
 use domain::changes::{Place, Stamp};
 use domain::identity::CustomerId;
@@ -238,6 +241,34 @@ async fn a_source_in_doubt_deletes_nothing_and_says_why() {
             assert_eq!(failed.code, code);
             assert_eq!(scene.contacts().await, 22, "{code}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_file_tells_of_when_it_was_written_and_an_old_one_of_nothing() {
+    for scene in Scene::everywhere().await {
+        let rows: Vec<Value> = Scene::right();
+        let mut rows: Vec<Value> = rows.into_iter().filter(|row| row["versao"] == 1).collect();
+        rows.sort_by_key(|row| row["id_cliente"].as_str().unwrap().to_owned());
+        let path = scene.folder.path().join(PLACE);
+        let written = async |hours: u64| {
+            let origin = scene.file(&lines(&rows)).await;
+            let now = u64::try_from(now().get()).unwrap() / 1_000;
+            let time = UNIX_EPOCH + Duration::from_secs(now - hours * 3_600);
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_modified(time).unwrap();
+            scene.send(origin, "accepted-date-again").await
+        };
+        assert_eq!(written(49).await.unwrap_err().code, "origem_velha");
+        assert_eq!(
+            scene.contacts().await,
+            22,
+            "not even what is missing is repaired"
+        );
+        // ana and bia, whom it lacks, came after it, or while it was written.
+        let told = written(1).await.unwrap();
+        assert_eq!(told["contagens"]["sobrando"], 0);
+        assert_eq!(scene.contacts().await, 23);
     }
 }
 

@@ -71,7 +71,9 @@ impl Telesales {
                 return false;
             }
         };
-        match self.consumer.apply(&[change], now).await {
+        let applied = self.consumer.apply(&[change], now).await;
+        self.consumer.store().forget().await;
+        match applied {
             Ok(_) => true,
             Err(error) => {
                 tracing::error!(%error, "a dead letter was not taken over");

@@ -228,6 +228,17 @@ fn an_unknown_shape_is_not_half_read() {
     assert_eq!(refused.unwrap_err().code, "utf8_invalido");
 }
 
+#[test]
+fn a_version_that_would_outrank_every_later_one_is_refused() {
+    for version in ["9223372036854775807", r#""253402300799000""#] {
+        let refused = parse(&GOOD.replacen(":7,", &format!(":{version},"), 1)).unwrap_err();
+        let named = (refused.code, refused.field);
+        assert_eq!(named, ("versao_no_futuro", Some("versao")), "{version}");
+    }
+    let micros = parse(&GOOD.replacen(":7,", ":1795132800000000,", 1)).unwrap();
+    assert_eq!(micros.stamp.version, Some(1_795_132_800_000_000));
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>, place in 0_usize..400, byte: u8) {

@@ -11,6 +11,8 @@ use sea_orm::FromQueryResult;
 use crate::{Store, StoreError, Tx, Value, page::Page, placeholders, values};
 
 const HOUR_MS: i64 = 3_600_000;
+const PHONE_IS_ANOTHERS: &str = "SELECT 1 FROM phone_leases l WHERE l.phone_mark = c.phone_mark \
+     AND l.agent <> ? AND l.claimed_until_ms > ?";
 
 /// A contact as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +62,13 @@ struct CallRow {
 }
 
 #[derive(FromQueryResult)]
-struct Seen {
+struct LeaseRow {
+    agent: String,
+    claimed_until_ms: i64,
+}
+
+#[derive(FromQueryResult)]
+struct Number {
     contacts: i64,
 }
 
@@ -96,17 +104,21 @@ pub async fn list(
         .transact(async |tx: &Tx| {
             let rest = rest_of_hour(tx, agent, now).await?;
             let asked = limit.min(rest);
-            let sql = "SELECT c.subject, c.name, c.phone, c.region, k.outcome FROM contacts c \
+            let sql = format!(
+                "SELECT c.subject, c.name, c.phone, c.region, k.outcome FROM contacts c \
                 LEFT JOIN calls k ON k.subject = c.subject \
                 WHERE c.region = ? AND c.subject > ? AND c.deleted = 0 \
                 AND (k.subject IS NULL OR ((k.agent IS NULL OR k.agent = ? \
                   OR k.claimed_until_ms <= ?) \
                   AND (k.outcome IS NULL OR k.outcome IN ('nao_atendeu', 'retornar')))) \
+                AND NOT EXISTS ({PHONE_IS_ANOTHERS}) \
                 AND NOT EXISTS (SELECT 1 FROM do_not_call d WHERE d.phone_mark = c.phone_mark) \
-                ORDER BY c.subject LIMIT ?";
+                ORDER BY c.subject LIMIT ?"
+            );
             let after = after.map_or("", ContactId::as_str);
-            let keys = values![region.as_str(), after, agent.as_str(), now.get(), asked + 1];
-            let rows: Vec<ContactRow> = tx.all(sql, keys).await?;
+            let (who, at) = (agent.as_str(), now.get());
+            let keys = values![region.as_str(), after, who, at, who, at, asked + 1];
+            let rows: Vec<ContactRow> = tx.all(&sql, keys).await?;
             let page = Page::cut(rows, asked);
             let mut listed = Vec::with_capacity(page.rows.len());
             for row in page.rows {
@@ -126,7 +138,8 @@ pub async fn list(
 /// Takes a contact for an agent; asked again, the lease begins anew. Answers until when.
 ///
 /// # Errors
-/// When there is no such contact, or another agent has it.
+/// When there is no such contact, another agent has it or its phone, it is not to be called again, or
+/// the agent holds too many.
 pub async fn claim(
     store: &Store,
     agent: &AgentId,
@@ -135,10 +148,13 @@ pub async fn claim(
 ) -> Result<UtcMillis, TelesalesError> {
     store
         .transact(async |tx: &Tx| {
-            refuse_uncallable(tx, contact).await?;
-            let call = lock_call(tx, contact).await?;
-            let until = call.claimed(agent, now)?;
-            save_claim(tx, contact, Some((agent, until))).await?;
+            let others = other_claims(tx, agent, contact, now).await?;
+            let mark = callable_phone(tx, contact).await?;
+            let mut call = lock_call(tx, contact).await?;
+            call.phone_claim = lock_phone(tx, &mark).await?;
+            let until = call.claimed(agent, others, now)?;
+            save_claim(tx, contact, agent, until).await?;
+            save_phone_lease(tx, &mark, agent, until).await?;
             note_access(tx, agent, &[contact], "chamada", now).await?;
             Ok(until)
         })
@@ -169,6 +185,11 @@ pub async fn end_call(
                 values![outcome.as_str(), now.get(), now.get(), contact.as_str()],
             )
             .await?;
+            tx.execute(
+                "UPDATE phone_leases SET claimed_until_ms = ? WHERE phone_mark = ? AND agent = ?",
+                values![now.get(), mark.as_str(), agent.as_str()],
+            )
+            .await?;
             if outcome == CallOutcome::DoNotCall {
                 tx.insert_new(
                     "INSERT INTO do_not_call (phone_mark, since_ms) VALUES (?, ?)",
@@ -197,13 +218,63 @@ async fn phone_mark(tx: &Tx, contact: &ContactId) -> Result<String, TelesalesErr
     row.map(|row| row.phone_mark).ok_or(TelesalesError::Unknown)
 }
 
-async fn refuse_uncallable(tx: &Tx, contact: &ContactId) -> Result<(), TelesalesError> {
+async fn callable_phone(tx: &Tx, contact: &ContactId) -> Result<String, TelesalesError> {
     let mark = phone_mark(tx, contact).await?;
     let sql = "SELECT 1 AS found FROM do_not_call WHERE phone_mark = ?";
-    match tx.exists(sql, values![mark]).await? {
+    match tx.exists(sql, values![mark.as_str()]).await? {
         true => Err(TelesalesError::Unknown),
-        false => Ok(()),
+        false => Ok(mark),
     }
+}
+
+/// How many other contacts the agent holds; the agent's row is locked, so that two claims at once
+/// count each other.
+async fn other_claims(
+    tx: &Tx,
+    agent: &AgentId,
+    contact: &ContactId,
+    now: UtcMillis,
+) -> Result<u32, StoreError> {
+    lock_hour(tx, agent, now).await?;
+    let sql = "SELECT COUNT(*) AS contacts FROM calls \
+               WHERE agent = ? AND claimed_until_ms > ? AND subject <> ?";
+    let keys = values![agent.as_str(), now.get(), contact.as_str()];
+    let open: Option<Number> = tx.one(sql, keys).await?;
+    Ok(open.map_or(0, |row| u32::try_from(row.contacts).unwrap_or(u32::MAX)))
+}
+
+/// Who calls this phone. Two customers may have it, so it has a row of its own to be locked.
+async fn lock_phone(tx: &Tx, mark: &str) -> Result<Option<(AgentId, UtcMillis)>, StoreError> {
+    tx.insert_new(
+        "INSERT INTO phone_leases (phone_mark, agent, claimed_until_ms) VALUES (?, '', 0)",
+        values![mark],
+    )
+    .await?;
+    let sql = format!(
+        "SELECT agent, claimed_until_ms FROM phone_leases WHERE phone_mark = ?{}",
+        tx.for_update()
+    );
+    let row: Option<LeaseRow> = tx.one(&sql, values![mark]).await?;
+    let held = row.filter(|row| !row.agent.is_empty());
+    let held = held.map(|row| {
+        let until = UtcMillis::new(row.claimed_until_ms)?;
+        Ok::<_, StoreError>((AgentId::parse(row.agent)?, until))
+    });
+    held.transpose()
+}
+
+async fn save_phone_lease(
+    tx: &Tx,
+    mark: &str,
+    agent: &AgentId,
+    until: UtcMillis,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE phone_leases SET agent = ?, claimed_until_ms = ? WHERE phone_mark = ?",
+        values![agent.as_str(), until.get(), mark],
+    )
+    .await
+    .map(|_| ())
 }
 
 async fn lock_call(tx: &Tx, contact: &ContactId) -> Result<Call, StoreError> {
@@ -220,6 +291,7 @@ async fn lock_call(tx: &Tx, contact: &ContactId) -> Result<Call, StoreError> {
     let outcome = row.outcome.as_deref().map(CallOutcome::parse).transpose()?;
     Ok(Call {
         claim: agent.map(|agent| (agent, until)),
+        phone_claim: None,
         outcome,
     })
 }
@@ -227,10 +299,10 @@ async fn lock_call(tx: &Tx, contact: &ContactId) -> Result<Call, StoreError> {
 async fn save_claim(
     tx: &Tx,
     contact: &ContactId,
-    claim: Option<(&AgentId, UtcMillis)>,
+    agent: &AgentId,
+    until: UtcMillis,
 ) -> Result<(), StoreError> {
-    let (agent, until) = claim.unzip();
-    let (agent, until) = (agent.map(AgentId::as_str), until.map_or(0, UtcMillis::get));
+    let (agent, until) = (agent.as_str(), until.get());
     let changed = tx
         .execute(
             "UPDATE calls SET agent = ?, claimed_until_ms = ? WHERE subject = ?",
@@ -278,8 +350,8 @@ const fn hour_of(now: UtcMillis) -> i64 {
     now.get() - now.get().rem_euclid(HOUR_MS)
 }
 
-/// How many contacts the agent may still see in this hour; its row is locked.
-async fn rest_of_hour(tx: &Tx, agent: &AgentId, now: UtcMillis) -> Result<u32, TelesalesError> {
+/// How many contacts the agent has seen in this hour; its row is locked.
+async fn lock_hour(tx: &Tx, agent: &AgentId, now: UtcMillis) -> Result<i64, StoreError> {
     let hour = hour_of(now);
     tx.insert_new(
         "INSERT INTO agent_hours (agent, hour_ms, contacts) VALUES (?, ?, 0)",
@@ -290,11 +362,16 @@ async fn rest_of_hour(tx: &Tx, agent: &AgentId, now: UtcMillis) -> Result<u32, T
         "SELECT contacts FROM agent_hours WHERE agent = ? AND hour_ms = ?{}",
         tx.for_update()
     );
-    let seen: Option<Seen> = tx.one(&sql, values![agent.as_str(), hour]).await?;
-    let seen = seen.map_or(0, |row| row.contacts);
+    let seen: Option<Number> = tx.one(&sql, values![agent.as_str(), hour]).await?;
+    Ok(seen.map_or(0, |row| row.contacts))
+}
+
+/// How many contacts the agent may still see in this hour; its row is locked.
+async fn rest_of_hour(tx: &Tx, agent: &AgentId, now: UtcMillis) -> Result<u32, TelesalesError> {
+    let seen = lock_hour(tx, agent, now).await?;
     let rest = u32::try_from(i64::from(HOURLY_CONTACTS) - seen).unwrap_or(0);
     if rest == 0 {
-        let retry_after_ms = hour + HOUR_MS - now.get();
+        let retry_after_ms = hour_of(now) + HOUR_MS - now.get();
         return Err(TelesalesError::HourIsFull { retry_after_ms });
     }
     Ok(rest)

@@ -1,7 +1,8 @@
-//! Database 2 against the company's source: what is extra, missing or stale is repaired in batches;
-//! a source that is empty, or would delete too much, repairs nothing.
+//! Database 2 against the company's source: what is extra, missing or stale is repaired in batches.
+//! What is missing or stale is repaired while the source is read; nothing is deleted before the whole
+//! source was read, nor for one that is empty, breaks off or would delete too much.
 
-use std::collections::HashSet;
+mod seen;
 
 use contracts::changes::Change;
 use domain::{
@@ -14,6 +15,7 @@ use domain::{
 };
 use sea_orm::FromQueryResult;
 
+use self::seen::Seen;
 use super::retention::erase;
 use crate::{
     Store, StoreError, Tx, Value,
@@ -39,6 +41,13 @@ pub struct SourceRow {
 
 /// Where the company's customers are.
 pub trait Source {
+    /// As of when it tells of them: what came later may be missing in it. Of a source that is asked
+    /// now that is when the comparison `began`.
+    ///
+    /// # Errors
+    /// A stable code, when it can't be told now, or was so long ago that nothing follows from it.
+    fn as_of(&mut self, began: UtcMillis) -> impl Future<Output = Result<UtcMillis, &'static str>>;
+
     /// At most `limit` customers whose id is greater than `after`, in the order of their ids.
     ///
     /// # Errors
@@ -53,28 +62,52 @@ pub trait Source {
 /// How much a run may delete, so that a broken source empties nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Of a hundred contacts.
+    /// Of a hundred contacts; 0 deletes nobody.
     pub deleted_percent: u32,
-    /// So many may go in any case: in a small base one is many per cent.
+    /// So many may go in any other case: in a small base one is many per cent.
     pub deleted_at_least: u64,
 }
 
+impl Limits {
+    fn most_of(self, contacts: u64) -> u64 {
+        match u64::from(self.deleted_percent) {
+            0 => 0,
+            percent => (contacts.saturating_mul(percent) / 100).max(self.deleted_at_least),
+        }
+    }
+}
+
 /// What one comparison found.
-#[derive(Debug, Default)]
 struct Found {
+    /// As of when the source tells.
+    as_of: UtcMillis,
     source: u64,
-    /// Customers of the source, by pseudonym.
-    seen: HashSet<String>,
+    /// Contacts that the source has.
+    seen: Seen,
     to_delete: Vec<String>,
+    /// More than so many are too many.
+    most_deleted: u64,
     missing: u64,
     stale: u64,
+}
+
+impl Found {
+    fn delete(&mut self, subject: String) -> Result<(), RunError> {
+        if self.to_delete.len() as u64 >= self.most_deleted {
+            return Err(RunError::Outside("exclusoes_demais"));
+        }
+        self.to_delete.push(subject);
+        Ok(())
+    }
 }
 
 #[derive(FromQueryResult)]
 struct KeptRow {
     subject: String,
     version: i64,
+    changed_ms: i64,
     deleted: i32,
+    erased_for: Option<String>,
     name: Option<String>,
     phone: Option<String>,
     region: Option<String>,
@@ -94,7 +127,8 @@ struct Number {
 /// `desatualizados` and `sobrando`. Done again, it finds nothing.
 ///
 /// # Errors
-/// `origem_vazia`, `exclusoes_demais` or the source's own code: then nothing was deleted.
+/// `origem_vazia`, `exclusoes_demais`, `contatos_demais` or the source's own code: then nothing was
+/// deleted.
 pub async fn reconcile(
     table: &ProjectionTable<Contact>,
     pseudonyms: &PseudonymKey,
@@ -105,19 +139,24 @@ pub async fn reconcile(
 ) -> Result<Counts, RunError> {
     let job = &TELESALES_RECONCILE;
     let store = table.store();
-    jobs::run(store, job, date, again, attempt, async |run| {
+    let outcome = jobs::run(store, job, date, again, attempt, async |run| {
         let began = attempt.now().ok_or(RunError::OutOfTime)?;
-        let mut found = read_source(table, pseudonyms, source, run, attempt).await?;
+        let as_of = source.as_of(began).await.map_err(RunError::Outside)?;
+        let contacts = contacts(store).await?;
+        let mut found = Found {
+            as_of: as_of.min(began),
+            source: 0,
+            seen: Seen::of(contacts).map_err(RunError::Outside)?,
+            to_delete: Vec::new(),
+            most_deleted: limits.most_of(contacts),
+            missing: 0,
+            stale: 0,
+        };
+        read_source(table, pseudonyms, source, &mut found, run, attempt).await?;
         if found.source == 0 {
             return Err(RunError::Outside("origem_vazia"));
         }
-        let extra = extra_contacts(store, &found.seen, began).await?;
-        found.to_delete.extend(extra);
-        let contacts = contacts(store).await?;
-        let percent = contacts.saturating_mul(u64::from(limits.deleted_percent)) / 100;
-        if found.to_delete.len() as u64 > percent.max(limits.deleted_at_least) {
-            return Err(RunError::Outside("exclusoes_demais"));
-        }
+        find_extra_contacts(store, &mut found).await?;
         let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         run.count("origem", count(found.source));
         run.count("faltando", count(found.missing));
@@ -131,10 +170,11 @@ pub async fn reconcile(
             };
             store.transact(work).await?;
         }
-        forget_pages(store).await;
         attempt.now().ok_or(RunError::OutOfTime)
     })
-    .await
+    .await;
+    forget_pages(store).await;
+    outcome
 }
 
 /// Reads the whole source, page by page, and repairs what is missing or stale at once.
@@ -142,17 +182,17 @@ async fn read_source(
     table: &ProjectionTable<Contact>,
     pseudonyms: &PseudonymKey,
     source: &mut impl Source,
+    found: &mut Found,
     run: &JobRun,
     attempt: &impl Attempt,
-) -> Result<Found, RunError> {
-    let mut found = Found::default();
+) -> Result<(), RunError> {
     let mut after: Option<CustomerId> = None;
     loop {
         let now = attempt.now().ok_or(RunError::OutOfTime)?;
         let rows = source.page(after.as_ref(), PAGE).await;
         let rows = rows.map_err(RunError::Outside)?;
         let Some(last) = rows.last() else {
-            return Ok(found);
+            return Ok(());
         };
         let next = Some(last.customer.clone());
         let ids: Vec<&CustomerId> = after
@@ -165,12 +205,16 @@ async fn read_source(
         }
         after = next;
         found.source += rows.len() as u64;
-        let repairs = compare(table.store(), pseudonyms, rows, &mut found, now).await?;
+        let repairs = compare(table.store(), pseudonyms, rows, found).await?;
         table.apply(&repairs.newer, now).await?;
         let work = async |tx: &Tx| {
-            for (subject, version, contact) in &repairs.spoilt {
-                overwrite(tx, pseudonyms, (subject, *version), contact, now).await?;
+            for (state, rows) in [(SPOILT, &repairs.spoilt), (LOST, &repairs.lost)] {
+                for (subject, version, contact) in rows {
+                    let whose = (subject.as_str(), *version);
+                    overwrite(tx, pseudonyms, whose, state, contact, now).await?;
+                }
             }
+            note_expired(tx, &repairs.expired, now).await?;
             run.note_progress(tx, now).await
         };
         table.store().transact(work).await?;
@@ -183,37 +227,52 @@ async fn compare(
     pseudonyms: &PseudonymKey,
     rows: Vec<SourceRow>,
     found: &mut Found,
-    now: UtcMillis,
-) -> Result<Repairs, StoreError> {
+) -> Result<Repairs, RunError> {
     let mut subjects = Vec::with_capacity(rows.len());
     for row in &rows {
-        subjects.push(pseudonyms.of_customer(&row.customer)?.to_string());
+        let subject = pseudonyms.of_customer(&row.customer);
+        subjects.push(subject.map_err(StoreError::from)?.to_string());
     }
     let kept = kept_rows(store, &subjects).await?;
     let mut repairs = Repairs::default();
     for (row, subject) in rows.into_iter().zip(subjects) {
         let known = kept.iter().find(|known| known.subject == subject);
+        if known.is_some_and(|known| known.deleted == 0) {
+            found.seen.push(&subject).map_err(RunError::Outside)?;
+        }
         match (row.contact, known) {
+            // Its time was over. An update begins it anew, that the source still has it does not.
+            (Some(_), Some(known))
+                if known.is_for(Reason::Retention) && known.version >= row.version =>
+            {
+                repairs.expired.push(subject);
+            }
             // The stream is ahead of the source's copy.
             (_, Some(known)) if known.version > row.version => {}
-            (None, Some(known)) if known.deleted == 0 => found.to_delete.push(subject.clone()),
+            (None, Some(known)) if known.deleted == 0 => found.delete(subject)?,
             (None, _) => {}
-            (Some(_), Some(known)) if known.version == row.version && known.deleted != 0 => {}
+            (Some(contact), Some(known)) if known.version == row.version && known.deleted != 0 => {
+                // An earlier copy did not have whom this one has.
+                let is_lost = known.changed_ms < found.as_of.get();
+                if is_lost && known.is_for(Reason::Reconciliation) {
+                    found.missing += 1;
+                    repairs.lost.push((subject, row.version, contact));
+                }
+            }
             (Some(contact), Some(known)) if known.version == row.version => {
                 if !known.holds(&contact) {
                     found.stale += 1;
-                    repairs.spoilt.push((subject.clone(), row.version, contact));
+                    repairs.spoilt.push((subject, row.version, contact));
                 }
             }
             (Some(contact), known) => {
                 let is_missing = known.is_none_or(|known| known.deleted != 0);
                 found.missing += u64::from(is_missing);
                 found.stale += u64::from(!is_missing);
-                let newer = repair(row.customer, row.version, contact, now);
+                let newer = repair(row.customer, row.version, contact, found.as_of);
                 repairs.newer.push(newer);
             }
         }
-        found.seen.insert(subject);
     }
     Ok(repairs)
 }
@@ -225,12 +284,22 @@ struct Repairs {
     newer: Vec<Change<Contact>>,
     /// What it holds otherwise under the same version: pseudonym, version, and what is right.
     spoilt: Vec<(String, i64, Contact)>,
+    /// What an earlier comparison deleted because the source did not have it.
+    lost: Vec<(String, i64, Contact)>,
+    /// Whose time was over, and the source still has them.
+    expired: Vec<String>,
 }
+
+/// The state of a row that a repair overwrites: deleted, and why.
+type State = (i32, Option<Reason>);
+const SPOILT: State = (0, None);
+const LOST: State = (1, Some(Reason::Reconciliation));
 
 async fn overwrite(
     tx: &Tx,
     pseudonyms: &PseudonymKey,
     (subject, version): (&str, i64),
+    (deleted, reason): State,
     contact: &Contact,
     now: UtcMillis,
 ) -> Result<(), StoreError> {
@@ -239,20 +308,37 @@ async fn overwrite(
         .map(|column| format!("{column} = ?"))
         .collect();
     let sql = format!(
-        "UPDATE contacts SET {}, changed_ms = ? WHERE subject = ? AND version = ? AND deleted = 0",
+        "UPDATE contacts SET {}, changed_ms = ?, deleted = 0, erased_for = NULL \
+         WHERE subject = ? AND version = ? AND deleted = ? AND COALESCE(erased_for, '') = ?",
         columns.join(", ")
     );
     let mut all = contact.values(pseudonyms);
-    all.extend(values![now.get(), subject, version]);
+    let reason = reason.map_or("", Reason::as_str);
+    all.extend(values![now.get(), subject, version, deleted, reason]);
     tx.execute(&sql, all).await.map(|_| ())
 }
 
-/// A repair is no record of the topic: only its time compares with one.
+/// Their marks are kept while the source has them.
+async fn note_expired(tx: &Tx, subjects: &[String], now: UtcMillis) -> Result<(), StoreError> {
+    if subjects.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "UPDATE contacts SET changed_ms = ? WHERE deleted = 1 AND erased_for = ? AND subject IN {}",
+        placeholders(1, subjects.len())
+    );
+    let mut all = values![now.get(), Reason::Retention.as_str()];
+    all.extend(subjects.iter().map(|id| Value::from(id.as_str())));
+    tx.execute(&sql, all).await.map(|_| ())
+}
+
+/// A repair is no record of the topic: only its time compares with one, and that is the source's. A
+/// tombstone that is produced later deletes it, whenever it is read.
 const fn repair(
     customer: CustomerId,
     version: i64,
     contact: Contact,
-    now: UtcMillis,
+    as_of: UtcMillis,
 ) -> Change<Contact> {
     Change {
         customer,
@@ -261,7 +347,7 @@ const fn repair(
             place: Place {
                 partition: -1,
                 offset: 0,
-                recorded: now,
+                recorded: as_of,
             },
         },
         row: Some(contact),
@@ -269,6 +355,11 @@ const fn repair(
 }
 
 impl KeptRow {
+    /// Whether it was erased for this reason.
+    fn is_for(&self, reason: Reason) -> bool {
+        self.deleted != 0 && self.erased_for.as_deref() == Some(reason.as_str())
+    }
+
     fn holds(&self, contact: &Contact) -> bool {
         self.name.as_deref() == Some(contact.name.expose())
             && self.phone.as_deref() == Some(contact.phone.expose())
@@ -278,7 +369,8 @@ impl KeptRow {
 
 async fn kept_rows(store: &Store, subjects: &[String]) -> Result<Vec<KeptRow>, StoreError> {
     let sql = format!(
-        "SELECT subject, version, deleted, name, phone, region FROM contacts WHERE subject IN {}",
+        "SELECT subject, version, changed_ms, deleted, erased_for, name, phone, region \
+         FROM contacts WHERE subject IN {}",
         placeholders(1, subjects.len())
     );
     store
@@ -289,29 +381,26 @@ async fn kept_rows(store: &Store, subjects: &[String]) -> Result<Vec<KeptRow>, S
         .await
 }
 
-/// Contacts that the source does not have and that were there when the comparison began.
-async fn extra_contacts(
-    store: &Store,
-    seen: &HashSet<String>,
-    began: UtcMillis,
-) -> Result<Vec<String>, StoreError> {
+/// Contacts that the source does not have and that were there as of when it tells.
+async fn find_extra_contacts(store: &Store, found: &mut Found) -> Result<(), RunError> {
     let sql = "SELECT subject FROM contacts WHERE subject > ? AND deleted = 0 AND changed_ms < ? \
                ORDER BY subject LIMIT ?";
-    let mut extra = Vec::new();
+    found.seen.sort();
+    let as_of = found.as_of.get();
     let mut after = String::new();
     loop {
         let rows: Vec<SubjectRow> = store
-            .transact(async |tx: &Tx| {
-                tx.all(sql, values![after.as_str(), began.get(), PAGE])
-                    .await
-            })
+            .transact(async |tx: &Tx| tx.all(sql, values![after.as_str(), as_of, PAGE]).await)
             .await?;
         let Some(last) = rows.last() else {
-            return Ok(extra);
+            return Ok(());
         };
         after.clone_from(&last.subject);
-        let unknown = rows.into_iter().map(|row| row.subject);
-        extra.extend(unknown.filter(|subject| !seen.contains(subject)));
+        for row in rows {
+            if !found.seen.contains(&row.subject) {
+                found.delete(row.subject)?;
+            }
+        }
     }
 }
 

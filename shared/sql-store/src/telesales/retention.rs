@@ -3,7 +3,7 @@
 
 use domain::{
     jobs::TELESALES_EXPIRE_CONTACTS,
-    telesales::{Contact, DELETION_DAYS, RETENTION_DAYS},
+    telesales::{Contact, DELETION_DAYS, EXPIRED_DAYS, RETENTION_DAYS},
     time::{Day, UtcMillis},
 };
 use sea_orm::FromQueryResult;
@@ -13,7 +13,7 @@ use crate::{
     jobs::{self, Attempt, Counts, JobError, JobRun, RunError},
     placeholders,
     projection::{
-        Columns, forget_pages,
+        Columns, forget_pages, forget_rows_about,
         receipts::{self, Erased, Reason},
     },
     values,
@@ -23,7 +23,7 @@ use crate::{
 const PAGE: u32 = 500;
 /// Accesses are kept for five years, as long as a claim for damages may come (Código de Defesa do
 /// Consumidor, art. 27).
-const ACCESS_DAYS: u32 = 5 * 365;
+pub const ACCESS_DAYS: u32 = 5 * 365;
 
 #[derive(FromQueryResult)]
 struct SubjectRow {
@@ -67,23 +67,17 @@ async fn expire_page(
         .transact(async |tx: &Tx| {
             let contacts = due_contacts(tx, by.minus_days(RETENTION_DAYS)).await?;
             erase(tx, &contacts, Reason::Retention, now).await?;
-            let old = delete_page(
-                tx,
-                "contacts",
-                "subject",
-                "deleted = 1 AND changed_ms < ?",
-                by.minus_days(DELETION_DAYS),
-            )
-            .await?;
+            let old = delete_marks(tx, by).await?;
             let accesses = by.minus_days(ACCESS_DAYS);
             let accesses = delete_page(tx, "access_log", "id", "accessed_ms < ?", accesses).await?;
-            let hours = by.minus_days(1);
-            let hours = tx
-                .execute(
-                    "DELETE FROM agent_hours WHERE hour_ms < ?",
-                    values![hours.get()],
-                )
-                .await?;
+            let yesterday = by.minus_days(1).get();
+            let mut hours = 0;
+            for sql in [
+                "DELETE FROM agent_hours WHERE hour_ms < ?",
+                "DELETE FROM phone_leases WHERE claimed_until_ms < ?",
+            ] {
+                hours += tx.execute(sql, values![yesterday]).await?;
+            }
             let mut after = before.clone();
             let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
             after.count("contatos", count(contacts.len() as u64));
@@ -96,6 +90,22 @@ async fn expire_page(
         .await?;
     *run = after;
     Ok(found)
+}
+
+/// What is left of the deleted, when no older change can come any more. Of a contact whose time was
+/// over it stays for longer: the source may still have it.
+async fn delete_marks(tx: &Tx, by: UtcMillis) -> Result<u64, StoreError> {
+    let expired = format!("'{}'", Reason::Retention.as_str());
+    let others = format!(
+        "deleted = 1 AND (erased_for IS NULL OR erased_for <> {expired}) AND changed_ms < ?"
+    );
+    let expired = format!("deleted = 1 AND erased_for = {expired} AND changed_ms < ?");
+    let mut deleted = 0;
+    for (condition, days) in [(others, DELETION_DAYS), (expired, EXPIRED_DAYS)] {
+        let before = by.minus_days(days);
+        deleted += delete_page(tx, Contact::TABLE, "subject", &condition, before).await?;
+    }
+    Ok(deleted)
 }
 
 /// Contacts whose last update and last outcome are older than `before`.
@@ -128,16 +138,14 @@ pub(super) async fn erase(
         .map(|column| format!("{column} = NULL"))
         .collect();
     let places = placeholders(1, subjects.len());
-    let ids = || subjects.iter().map(|id| Value::from(id.as_str()));
     let sql = format!(
-        "UPDATE contacts SET deleted = 1, changed_ms = ?, {} WHERE subject IN {places}",
+        "UPDATE contacts SET deleted = 1, erased_for = ?, changed_ms = ?, {} \
+         WHERE subject IN {places}",
         columns.join(", ")
     );
-    let mut all = values![now.get()];
-    all.extend(ids());
+    let mut all = values![reason.as_str(), now.get()];
+    all.extend(subjects.iter().map(|id| Value::from(id.as_str())));
     tx.execute(&sql, all).await?;
-    let sql = format!("DELETE FROM calls WHERE subject IN {places}");
-    tx.execute(&sql, ids().collect()).await?;
     let erased: Vec<Erased<'_>> = subjects
         .iter()
         .map(|subject| Erased {
@@ -146,6 +154,7 @@ pub(super) async fn erase(
             reason,
         })
         .collect();
+    forget_rows_about::<Contact>(tx, &erased).await?;
     receipts::write(tx, super::CONSUMER, &erased, now).await
 }
 

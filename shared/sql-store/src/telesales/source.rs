@@ -153,6 +153,10 @@ impl SqlView {
 }
 
 impl Source for &SqlView {
+    async fn as_of(&mut self, began: UtcMillis) -> Result<UtcMillis, &'static str> {
+        Ok(began)
+    }
+
     async fn page(
         &mut self,
         after: Option<&CustomerId>,

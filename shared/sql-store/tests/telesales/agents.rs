@@ -1,7 +1,7 @@
 //! What agents may do.
 
 use super::*;
-use domain::telesales::{CallOutcome, HOURLY_CONTACTS, LEASE_MS, NotYours};
+use domain::telesales::{CallOutcome, HOURLY_CONTACTS, LEASE_MS, NotYours, OPEN_CLAIMS};
 use sql_store::telesales::contacts::{TelesalesError, claim, end_call, list};
 
 async fn fill(scene: &Scene, count: i64) {
@@ -169,4 +169,106 @@ async fn who_asked_not_to_be_called_is_not_whatever_comes_later() {
             0
         );
     }
+}
+
+#[tokio::test]
+async fn two_customers_with_one_phone_are_one_agents() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        let family = ["ana", "bia"].map(|id| {
+            let row = contact(id, "11964166764");
+            change(id, 1, 1, Some(row))
+        });
+        scene.apply(&family, at(0)).await;
+        let other = Store::open(database.url()).await.unwrap();
+        let (ana, bia) = (contact_id("ana"), contact_id("bia"));
+        let agents = [agent("a"), agent("b")];
+        let (one, two) = tokio::join!(
+            claim(&scene.store, &agents[0], &ana, at(1)),
+            claim(&other, &agents[1], &bia, at(1)),
+        );
+        let label = database.label();
+        assert_ne!(one.is_ok(), two.is_ok(), "{label}: {one:?} {two:?}");
+        let (winner, loser, hers, free) = match one.is_ok() {
+            true => (&agents[0], &agents[1], &ana, &bia),
+            false => (&agents[1], &agents[0], &bia, &ana),
+        };
+        let listed = async |agent: &AgentId, now| {
+            let page = list(&scene.store, agent, region("SP"), None, 10, now).await;
+            page.unwrap().rows.len()
+        };
+        assert_eq!(listed(loser, at(2)).await, 0, "{label}");
+        assert_eq!(listed(winner, at(2)).await, 2, "{label}");
+        end_call(&scene.store, winner, hers, CallOutcome::CallBack, at(3))
+            .await
+            .unwrap();
+        assert_eq!(listed(loser, at(4)).await, 2, "{label}");
+        assert!(
+            claim(&scene.store, loser, free, at(4)).await.is_ok(),
+            "{label}"
+        );
+        let refused = claim(&scene.store, winner, hers, at(5)).await;
+        assert_eq!(refused, Err(TelesalesError::NotYours(NotYours::Claimed)));
+        assert!(
+            claim(&scene.store, winner, hers, at(4 + LEASE_MS))
+                .await
+                .is_ok()
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_gave_an_answer_is_not_claimed_again_and_nobody_holds_too_many() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        let most = usize::try_from(OPEN_CLAIMS).unwrap();
+        fill(&scene, i64::from(OPEN_CLAIMS) + 3).await;
+        let ids: Vec<_> = (0..most + 3)
+            .map(|number| contact_id(&format!("c{number}")))
+            .collect();
+        let (one, label) = (agent("a"), database.label());
+        for (id, outcome) in [
+            (&ids[0], CallOutcome::Sale),
+            (&ids[1], CallOutcome::NotInterested),
+            (&ids[2], CallOutcome::WrongNumber),
+        ] {
+            claim(&scene.store, &one, id, at(1)).await.unwrap();
+            end_call(&scene.store, &one, id, outcome, at(2))
+                .await
+                .unwrap();
+            for who in [agent("a"), agent("b")] {
+                let refused = claim(&scene.store, &who, id, at(3)).await;
+                let ended = Err(TelesalesError::NotYours(NotYours::Ended));
+                assert_eq!(refused, ended, "{label}: {}", outcome.as_str());
+            }
+        }
+        for id in &ids[3..most + 2] {
+            claim(&scene.store, &one, id, at(4)).await.unwrap();
+        }
+        let other = Store::open(database.url()).await.unwrap();
+        fill_one(&scene, "late").await;
+        let late = contact_id("late");
+        let (first, second) = tokio::join!(
+            claim(&scene.store, &one, &ids[most + 2], at(5)),
+            claim(&other, &one, &late, at(5)),
+        );
+        let too_many = Err(TelesalesError::NotYours(NotYours::TooMany));
+        let refused = [first, second]
+            .into_iter()
+            .filter(|claimed| *claimed == too_many);
+        assert_eq!(refused.count(), 1, "{label}");
+        assert!(
+            claim(&scene.store, &one, &ids[3], at(6)).await.is_ok(),
+            "hers already"
+        );
+        end_call(&scene.store, &one, &ids[3], CallOutcome::NoAnswer, at(7))
+            .await
+            .unwrap();
+        assert!(claim(&scene.store, &one, &ids[3], at(8)).await.is_ok());
+    }
+}
+
+async fn fill_one(scene: &Scene, id: &str) {
+    let row = contact("Nome", "11955555555");
+    scene.apply(&[change(id, 1, 1, Some(row))], at(0)).await;
 }

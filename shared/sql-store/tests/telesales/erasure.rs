@@ -1,8 +1,14 @@
 //! What is erased is gone, with a receipt, and no older change brings it back.
 
 use super::*;
-use domain::telesales::{DELETION_DAYS, RETENTION_DAYS};
-use sql_store::{projection::receipts, telesales::retention::expire_contacts};
+use domain::telesales::{CallOutcome, EXPIRED_DAYS, RETENTION_DAYS};
+use sql_store::{
+    projection::receipts,
+    telesales::{
+        contacts::{claim, end_call},
+        retention::expire_contacts,
+    },
+};
 
 #[tokio::test]
 async fn a_deletion_leaves_a_pseudonym_and_a_receipt_and_only_newer_news_revive() {
@@ -171,10 +177,83 @@ async fn contacts_expire_after_their_last_update_or_outcome() {
         assert_eq!(run(days(RETENTION_DAYS + 6)).await, 1);
         assert_eq!(scene.count("calls").await, 0);
         assert_eq!(receipts::verify(&scene.store).await.unwrap(), Ok(2));
-        let long_after = RETENTION_DAYS + 8 + DELETION_DAYS;
+        let long_after = RETENTION_DAYS + 8 + EXPIRED_DAYS;
         assert_eq!(run(days(long_after)).await, 1);
         assert_eq!(scene.count("contacts").await, 1, "pseudonyms stay a while");
-        run(days(long_after + DELETION_DAYS + 1)).await;
+        run(days(long_after + EXPIRED_DAYS + 1)).await;
         assert_eq!(scene.count("contacts").await, 0, "pseudonyms go too");
     }
+}
+
+#[tokio::test]
+async fn an_erasure_takes_the_calls_with_it_by_tombstone_and_by_withdrawal() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        let ids = ["asked", "kept", "left", "withdrew", "came-back"];
+        let known: Vec<_> = (0..)
+            .zip(ids)
+            .map(|(number, id)| {
+                let row = contact("Ana Lima", &format!("1196416676{number}"));
+                change(id, 1, 1, Some(row))
+            })
+            .collect();
+        scene.apply(&known, at(0)).await;
+        for id in ids {
+            let contact = contact_id(id);
+            let outcome = match id {
+                "asked" => CallOutcome::DoNotCall,
+                _ => CallOutcome::CallBack,
+            };
+            claim(&scene.store, &agent("a"), &contact, at(1))
+                .await
+                .unwrap();
+            end_call(&scene.store, &agent("a"), &contact, outcome, at(2))
+                .await
+                .unwrap();
+        }
+        assert_eq!(scene.count("calls").await, 5);
+        let mut withdrawal = change("withdrew", 0, 2, None);
+        withdrawal.stamp.version = Some(2);
+        let back = contact("Ana Reis", "11964166769");
+        let changes = [
+            change("asked", 0, 2, None),
+            change("left", 0, 2, None),
+            withdrawal,
+            change("came-back", 0, 2, None),
+            change("came-back", 3, 3, Some(back)),
+        ];
+        scene.apply(&changes, at(3)).await;
+        let label = database.label();
+        assert_eq!(
+            scene.count("calls").await,
+            1,
+            "{label}: only of who was kept"
+        );
+        assert_eq!(scene.count("do_not_call").await, 1, "{label}");
+        assert_eq!(receipts::verify(&scene.store).await.unwrap(), Ok(4));
+        assert_eq!(
+            scene.name_of("came-back").await.as_deref(),
+            Some("Ana Reis")
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_replaced_leaves_the_file_and_its_log_while_they_are_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("banco2.sqlite");
+    let scene = Scene::open(&format!("sqlite://{}", file.display())).await;
+    let zulmira = |version, offset, name, phone| {
+        change("zulmira", version, offset, Some(contact(name, phone)))
+    };
+    let first = zulmira(1, 1, "Zulmira Quintanilha", "85987654321");
+    scene.apply(&[first], at(0)).await;
+    let moved = zulmira(2, 2, "Zulmira Albuquerque", "11912345678");
+    scene.table.apply(&[moved], at(1)).await.unwrap();
+    assert!(holds(folder.path(), "Quintanilha"), "the log has it");
+    scene.table.forget().await;
+    for value in ["Quintanilha", "5585987654321"] {
+        assert!(!holds(folder.path(), value), "{value}");
+    }
+    assert!(holds(folder.path(), "Albuquerque"));
 }

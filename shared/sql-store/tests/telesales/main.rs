@@ -85,6 +85,7 @@ impl Scene {
 
     async fn apply(&self, changes: &[Change<Contact>], now: UtcMillis) {
         self.table.apply(changes, now).await.unwrap();
+        self.table.forget().await;
     }
 
     async fn execute(&self, sql: &str, values: Vec<Value>) {

@@ -1,25 +1,45 @@
 //! Database 2 against the company's source.
 
 use super::*;
+use domain::telesales::{DELETION_DAYS, EXPIRED_DAYS, RETENTION_DAYS};
 use sql_store::{
     jobs::{Counts, RunError},
-    telesales::reconciliation::{Limits, Source, SourceRow, reconcile},
+    telesales::{
+        reconciliation::{Limits, Source, SourceRow, reconcile},
+        retention::expire_contacts,
+    },
 };
 
 /// A source in memory; it may fail after some pages.
 struct Rows {
     rows: Vec<SourceRow>,
     pages_left: usize,
+    /// As of when it tells; of what was asked now, nothing.
+    written: Option<UtcMillis>,
 }
 
 impl Rows {
     fn new(rows: Vec<SourceRow>) -> Self {
-        let pages_left = usize::MAX;
-        Self { rows, pages_left }
+        Self {
+            rows,
+            pages_left: usize::MAX,
+            written: None,
+        }
+    }
+
+    fn written(self, written: UtcMillis) -> Self {
+        Self {
+            written: Some(written),
+            ..self
+        }
     }
 }
 
 impl Source for Rows {
+    async fn as_of(&mut self, began: UtcMillis) -> Result<UtcMillis, &'static str> {
+        Ok(self.written.unwrap_or(began))
+    }
+
     async fn page(
         &mut self,
         after: Option<&CustomerId>,
@@ -46,8 +66,17 @@ fn row(id: &str, version: i64, contact: Option<Contact>) -> SourceRow {
 }
 
 async fn run(scene: &Scene, source: &mut Rows, now: UtcMillis) -> Result<Counts, RunError> {
+    run_within(scene, source, 5, now).await
+}
+
+async fn run_within(
+    scene: &Scene,
+    source: &mut Rows,
+    deleted_percent: u32,
+    now: UtcMillis,
+) -> Result<Counts, RunError> {
     let limits = Limits {
-        deleted_percent: 5,
+        deleted_percent,
         deleted_at_least: 3,
     };
     let run = (now.day(), true);
@@ -126,8 +155,8 @@ async fn a_broken_source_deletes_nothing() {
                 .collect()
         };
         let unreachable = Rows {
-            rows: rows(1_200),
             pages_left: 1,
+            ..Rows::new(rows(1_200))
         };
         for (mut source, code) in [
             (Rows::new(Vec::new()), "origem_vazia"),
@@ -142,5 +171,140 @@ async fn a_broken_source_deletes_nothing() {
             .await
             .unwrap();
         assert_eq!(few["sobrando"], 10);
+    }
+}
+
+#[tokio::test]
+async fn a_percentage_of_nothing_deletes_nobody() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        let known = ["gone", "here"].map(|id| change(id, 1, 1, Some(ana())));
+        scene.apply(&known, at(0)).await;
+        let mut source = Rows::new(vec![row("here", 1, Some(ana()))]);
+        let refused = run_within(&scene, &mut source, 0, at(1_000)).await;
+        assert_eq!(refused.unwrap_err().code(), "exclusoes_demais");
+        let nobody = scene.count("contacts WHERE deleted = 1").await;
+        assert_eq!(nobody, 0, "{}", database.label());
+        scene.apply(&[change("gone", 0, 2, None)], at(2_000)).await;
+        assert!(run_within(&scene, &mut source, 0, at(3_000)).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn who_came_after_the_file_was_written_is_not_extra() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        let old = ["here", "gone"].map(|id| change(id, 1, 1, Some(ana())));
+        scene.apply(&old, at(0)).await;
+        scene
+            .apply(&[change("new", 1, 2, Some(ana()))], at(5_000))
+            .await;
+        let rows = vec![row("here", 1, Some(ana()))];
+        let mut file = Rows::new(rows).written(at(1_000));
+        let counts = run(&scene, &mut file, at(9_000)).await.unwrap();
+        assert_eq!(counts["sobrando"], 1, "{}", database.label());
+        assert_eq!(scene.name_of("new").await.as_deref(), Some("Ana Lima"));
+        assert_eq!(scene.name_of("gone").await, None);
+    }
+}
+
+#[tokio::test]
+async fn whom_one_file_lacked_by_mistake_the_next_one_brings_back() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        let known = ["erased", "here", "lost"].map(|id| change(id, 1, 1, Some(ana())));
+        scene.apply(&known, at(0)).await;
+        scene.apply(&[change("erased", 0, 2, None)], at(1)).await;
+        let mut lacking = Rows::new(vec![row("here", 1, Some(ana()))]);
+        assert_eq!(
+            run(&scene, &mut lacking, at(1_000)).await.unwrap()["sobrando"],
+            1
+        );
+        let whole = || {
+            let rows = ["erased", "here", "lost"].map(|id| row(id, 1, Some(ana())));
+            Rows::new(rows.to_vec())
+        };
+        // One that was written before the deletion says nothing of it.
+        let mut before = whole().written(at(500));
+        assert_eq!(
+            run(&scene, &mut before, at(2_000)).await.unwrap()["faltando"],
+            0
+        );
+        assert_eq!(
+            run(&scene, &mut whole(), at(3_000)).await.unwrap()["faltando"],
+            1
+        );
+        let label = database.label();
+        assert_eq!(
+            scene.name_of("lost").await.as_deref(),
+            Some("Ana Lima"),
+            "{label}"
+        );
+        assert_eq!(
+            scene.name_of("erased").await,
+            None,
+            "the source itself deleted it"
+        );
+        assert_eq!(
+            run(&scene, &mut whole(), at(4_000)).await.unwrap()["faltando"],
+            0
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_tombstone_that_is_read_after_a_repair_still_deletes() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        scene
+            .apply(&[change("ana", 1, 1, Some(ana()))], at(0))
+            .await;
+        let rows = ["ana", "bia"].map(|id| row(id, 2, Some(ana())));
+        let mut file = Rows::new(rows.to_vec()).written(at(1_000));
+        run(&scene, &mut file, at(60_000)).await.unwrap();
+        assert_eq!(scene.count("contacts WHERE deleted = 0").await, 2);
+        // Produced when the file was there and before the comparison, read after it.
+        let tombstones = ["ana", "bia"].map(|id| change(id, 0, 30_000, None));
+        scene.apply(&tombstones, at(61_000)).await;
+        let living = scene.count("contacts WHERE deleted = 0").await;
+        assert_eq!(living, 0, "{}", database.label());
+    }
+}
+
+#[tokio::test]
+async fn whose_time_was_over_does_not_come_back_while_the_source_has_no_news() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        let days = |days: u32| at(i64::from(days) * DAY_MS);
+        let both = ["ana", "bia"].map(|id| change(id, 1, 1, Some(ana())));
+        scene.apply(&both, days(0)).await;
+        let expire = async |now: UtcMillis| {
+            expire_contacts(&scene.store, now.day(), true, &Clock(now))
+                .await
+                .unwrap();
+        };
+        let compare = async |version: i64, now: UtcMillis| {
+            let rows = ["ana", "bia"].map(|id| row(id, version, Some(ana())));
+            run(&scene, &mut Rows::new(rows.to_vec()), now)
+                .await
+                .unwrap()["faltando"]
+        };
+        expire(days(RETENTION_DAYS + 1)).await;
+        for later in [2, DELETION_DAYS + 3, EXPIRED_DAYS - 1, 2 * EXPIRED_DAYS - 3] {
+            let now = days(RETENTION_DAYS + later);
+            expire(now).await;
+            assert_eq!(compare(1, now).await, 0, "{} {later}", database.label());
+            assert_eq!(scene.name_of("ana").await, None);
+        }
+        let now = days(RETENTION_DAYS + 2 * EXPIRED_DAYS);
+        assert_eq!(compare(2, now).await, 2, "an update begins anew");
+        assert_eq!(scene.name_of("ana").await.as_deref(), Some("Ana Lima"));
+        expire(now.plus_days(RETENTION_DAYS + 2)).await;
+        expire(now.plus_days(RETENTION_DAYS + EXPIRED_DAYS + 4)).await;
+        assert_eq!(
+            scene.count("contacts").await,
+            0,
+            "and no mark stays for ever"
+        );
     }
 }

@@ -1,9 +1,21 @@
-//! Seeded schedules: every customer's changes come in any order, again and again, in batches that
-//! are cut off and repeated; at the end the table is what the source said last.
+//! Seeded schedules: every customer's changes come in any order, again and again, in batches whose
+//! process dies between two statements, and that are then repeated; at the end the table is what the
+//! source said last.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
+use sql_store::{
+    Options,
+    observer::{Point, StatementObserver},
+};
 use testkit::Random;
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -12,6 +24,48 @@ const SCHEDULES: u64 = 20_000;
 /// Schedules whose batches share transactions, as partitions do.
 const TOGETHER: u64 = 250;
 const PARTITIONS: u64 = 3;
+/// Points of a batch: before and after each of its statements.
+const MOST_POINTS: usize = 22;
+
+/// A process that dies at a point of its run: it hangs there and is dropped, which closes its
+/// connection as a kill does.
+#[derive(Default)]
+struct Death {
+    points_left: AtomicUsize,
+    came: Notify,
+}
+
+impl StatementObserver for Death {
+    fn cuts_at(&self, _: Point<'_>) -> bool {
+        let is_here = self.points_left.fetch_sub(1, Ordering::SeqCst) == 0;
+        if is_here {
+            self.came.notify_one();
+        }
+        is_here
+    }
+}
+
+/// Applies the batch in a process that dies at the point; false when it was done before that.
+async fn dies_over(url: &str, batch: &[Change<Contact>], point: usize) -> bool {
+    let death = Arc::new(Death {
+        points_left: AtomicUsize::new(point),
+        ..Death::default()
+    });
+    let options = Options {
+        observer: Some(death.clone()),
+        ..Options::default()
+    };
+    let store = Store::open_with(url, options).await.unwrap();
+    let table = ProjectionTable::new(store, pseudonyms(), "televendas");
+    tokio::select! {
+        biased;
+        applied = table.apply(batch, at(0)) => {
+            applied.unwrap();
+            false
+        }
+        () = death.came.notified() => true,
+    }
+}
 
 /// What a source wrote of one customer, in its order, and what is right at the end.
 struct Schedule {
@@ -38,13 +92,15 @@ impl Schedule {
             }
             offset += 1 + random.below(5);
             let deletes = random.one_in(3);
+            // A withdrawal of consent is a record as any other, a tombstone has no version.
+            let withdraws = deletes && random.one_in(2);
             let name = format!("Nome {seed} {number}");
             let phone = format!("119{:08}", random.below(100_000_000));
             let row = (!deletes).then(|| contact(&name, &phone));
             written.push(Change {
                 customer: customer(&id),
                 stamp: Stamp {
-                    version: row.as_ref().filter(|_| is_versioned).map(|_| number),
+                    version: (is_versioned && (withdraws || !deletes)).then_some(number),
                     place: Place {
                         partition,
                         offset,
@@ -75,8 +131,10 @@ impl Schedule {
     }
 }
 
-/// Delivers many schedules side by side, batch by batch; a batch may come again as a whole.
-async fn run(scene: &Scene, seeds: std::ops::Range<u64>) {
+/// Delivers many schedules side by side, batch by batch; a batch comes again as a whole when its
+/// process died, or may do so for nothing. Answers how often a process died.
+async fn run(scene: &Scene, url: &str, seeds: std::ops::Range<u64>) -> usize {
+    let mut deaths = 0;
     let mut random = Random::new(seeds.start ^ 0xfe1a);
     let schedules: Vec<Schedule> = seeds.map(Schedule::new).collect();
     let mut positions = vec![0; schedules.len()];
@@ -88,6 +146,10 @@ async fn run(scene: &Scene, seeds: std::ops::Range<u64>) {
             let taken = &rest[..take.min(rest.len())];
             batch.extend(taken.iter().cloned());
             *position += taken.len();
+        }
+        while random.percent(40) {
+            let point = random.below(MOST_POINTS);
+            deaths += usize::from(dies_over(url, &batch, point).await);
         }
         let times = 1 + random.below(2);
         for _ in 0..times {
@@ -112,6 +174,7 @@ async fn run(scene: &Scene, seeds: std::ops::Range<u64>) {
             schedule.id.trim_start_matches('c')
         );
     }
+    deaths
 }
 
 async fn names(scene: &Scene) -> BTreeMap<String, Option<String>> {
@@ -142,11 +205,15 @@ async fn whatever_the_order_the_last_word_of_the_source_stands() {
         };
         let seeds = only.map_or(0..schedules, |seed| seed..seed + 1);
         let scene = Scene::open(database.url()).await;
+        let mut deaths = 0;
         for start in seeds.clone().step_by(usize::try_from(TOGETHER).unwrap()) {
             let end = (start + TOGETHER).min(seeds.end);
-            run(&scene, start..end).await;
+            deaths += run(&scene, database.url(), start..end).await;
             scene.execute("DELETE FROM contacts", values![]).await;
         }
+        eprintln!("{}: {deaths} deaths", database.label());
+        let groups = (seeds.end - seeds.start) / TOGETHER;
+        assert!(deaths as u64 >= groups, "{deaths} deaths are too few");
         let receipts = sql_store::projection::receipts::verify(&scene.store).await;
         assert!(receipts.unwrap().is_ok(), "{}", database.label());
     }
