@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Parser;
 use cold_start::{DatabaseName, Need, SqlParts, aws_credentials, keys};
 use contracts::telesales::Telesales;
-use kafka_consumer::{Keys, Settings};
+use kafka_consumer::{Keys, Settings, replay_letters};
 use lambda_kit::{clock, logging};
 use secrets::DatabaseUrl;
 use sql_store::{Store, migrate::TELESALES, migrate::migrate_by};
@@ -24,6 +24,10 @@ struct Arguments {
     /// Bring database 2 up to date (tables and indexes), then end
     #[arg(long)]
     migrate: bool,
+    /// Open the dead letters and read them again, after what refused them was mended, then end; with
+    /// code 1 where some are still refused. Done again, it changes nothing
+    #[arg(long, conflicts_with = "migrate")]
+    replay_letters: bool,
 }
 
 const AFTER_HELP: &str = "\
@@ -45,7 +49,8 @@ Manager or .env, as for the functions):
 Environment, with a default:
   KAFKA_TOPIC                clientes
   KAFKA_GROUP                feira-televendas
-  KAFKA_DEAD_LETTER_TOPIC    clientes.cartas-mortas; make it with a retention, which is its expiry
+  KAFKA_DEAD_LETTER_TOPIC    clientes.cartas-mortas; its retention is the letters' expiry. Where it
+                             is missing it is made with 14 days; more than 30 are refused
   KAFKA_SECURITY             plaintext; or tls, sasl_tls, sasl_plaintext
   KAFKA_SASL_MECHANISM       SCRAM-SHA-512; or SCRAM-SHA-256, PLAIN, and for Amazon MSK AWS_MSK_IAM,
                              which needs AWS_REGION and the role of the process
@@ -87,6 +92,15 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         settings.cluster = settings.cluster.with_credentials(credentials);
     }
     let mapping = env::var("TELESALES_MAPPING").unwrap_or_default();
+    if arguments.replay_letters {
+        let done = replay_letters::<Telesales>(settings, &mapping, store, keys).await?;
+        let (applied, refused, unopened) = (done.applied, done.refused, done.unopened);
+        tracing::info!(applied, refused, unopened, "dead letters replayed");
+        return match refused + unopened {
+            0 => Ok(()),
+            left => Err(format!("{left} records are still refused, or could not be opened").into()),
+        };
+    }
     kafka_consumer::start::<Telesales>(settings, &mapping, store, keys).await?;
     Ok(())
 }

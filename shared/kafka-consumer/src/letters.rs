@@ -1,4 +1,5 @@
-//! Dead letters on a Kafka topic of their own, sealed; the topic's retention is their expiry.
+//! Dead letters on a Kafka topic of their own, sealed; the topic's retention is their expiry, so a
+//! process does not run where they would lie for ever.
 
 use std::time::Duration;
 
@@ -8,15 +9,26 @@ use kafka_settings::ClusterContext;
 use lambda_kit::{DeadLetters, SealKey, dead_letter::SendFailed};
 use rdkafka::{
     ClientConfig,
-    error::KafkaError,
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    error::{KafkaError, RDKafkaErrorCode},
     producer::{FutureProducer, FutureRecord},
 };
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::Settings;
+use crate::{RunError, Settings};
 
+/// A topic that the consumer makes keeps letters for so many days, as SQS does at most.
+pub const LETTER_DAYS: u32 = 14;
+/// A topic that keeps them for longer is refused.
+pub const LONGEST_LETTER_DAYS: u32 = 30;
+
+const RETENTION: &str = "retention.ms";
+const DAY_MS: i64 = 86_400_000;
 const SEND_LIMIT: Duration = Duration::from_secs(30);
+const ADMIN_LIMIT: Duration = Duration::from_secs(10);
+/// A broker that is away is asked again after so long.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Sends dead letters, acknowledged by all replicas. Its producer, which costs threads and memory, is
 /// made for the first one.
@@ -67,6 +79,73 @@ impl DeadLetters for KafkaDeadLetters {
             tracing::warn!(error = %error, "dead letter was not sent");
             SendFailed
         })
+    }
+}
+
+/// Makes the topic of letters with an expiry where it is missing, and refuses one that keeps them for
+/// too long, or for ever. It waits for a broker that is away.
+pub(crate) async fn check_letter_topic(settings: Settings) -> Result<(), RunError> {
+    let topic = settings.dead_letter_topic.as_str();
+    let admin: AdminClient<ClusterContext> = settings
+        .client()
+        .create_with_context(settings.cluster.context())?;
+    let mut is_there = false;
+    loop {
+        match retention(&admin, topic).await {
+            Ok(Some(millis)) => {
+                let longest = i64::from(LONGEST_LETTER_DAYS) * DAY_MS;
+                return match (0..=longest).contains(&millis) {
+                    true => Ok(()),
+                    false => Err(RunError::LettersStay(topic.to_owned())),
+                };
+            }
+            // There is no such topic, or we may not know of it.
+            Ok(None) if !is_there => match make(&admin, topic).await {
+                Ok(is_ours) if is_ours => return Ok(()),
+                Ok(_) => is_there = true,
+                Err(reason) => {
+                    tracing::warn!(reason, "the dead letters have no topic that is known");
+                    return Ok(());
+                }
+            },
+            Ok(None) => {
+                tracing::warn!("the retention of the dead letters is not known");
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the dead letters' topic was not looked at");
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        }
+    }
+}
+
+/// What the broker tells of the topic's retention.
+async fn retention(
+    admin: &AdminClient<ClusterContext>,
+    topic: &str,
+) -> Result<Option<i64>, KafkaError> {
+    let options = AdminOptions::new().request_timeout(Some(ADMIN_LIMIT));
+    let asked = [ResourceSpecifier::Topic(topic)];
+    let told = admin.describe_configs(&asked, &options).await?;
+    let config = told.into_iter().next().and_then(Result::ok);
+    let entry = config.as_ref().and_then(|config| config.get(RETENTION));
+    let value = entry.and_then(|entry| entry.value.as_ref());
+    Ok(value.and_then(|value| value.parse().ok()))
+}
+
+/// The topic is there: true where it was made here, and not by another member, or before.
+async fn make(admin: &AdminClient<ClusterContext>, topic: &str) -> Result<bool, String> {
+    let retention = (i64::from(LETTER_DAYS) * DAY_MS).to_string();
+    // As many replicas as the cluster has by default.
+    let new = NewTopic::new(topic, 1, TopicReplication::Fixed(-1)).set(RETENTION, &retention);
+    let options = AdminOptions::new().operation_timeout(Some(ADMIN_LIMIT));
+    let made = admin.create_topics(&[new], &options).await;
+    match made.map(|made| made.into_iter().next()) {
+        Ok(Some(Ok(_))) => Ok(true),
+        Ok(Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) | None) => Ok(false),
+        Ok(Some(Err((_, code)))) => Err(code.to_string()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -9,10 +9,12 @@
 mod health;
 mod letters;
 mod poller;
+mod replay;
 mod runner;
 mod settings;
 
 pub use kafka_settings::BadSettings;
-pub use letters::KafkaDeadLetters;
+pub use letters::{KafkaDeadLetters, LETTER_DAYS, LONGEST_LETTER_DAYS};
+pub use replay::{Replayed, replay_letters};
 pub use runner::{Keys, RunError, run, start};
 pub use settings::Settings;

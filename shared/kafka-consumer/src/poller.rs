@@ -83,7 +83,7 @@ impl<P: Projection, S: ChangeStore<P::Row>> Poller<P, S> {
         let full = self.settings.batch_records;
         let mut batch = Batch::new(full);
         let mut begun = Instant::now();
-        while !*self.stopping.borrow() {
+        while !*self.stopping.borrow() && !batches.is_closed() {
             self.health.polled();
             if batch.records == 0 {
                 begun = Instant::now();

@@ -1,6 +1,10 @@
 //! The process: a polling thread, the store's side, health, and an orderly end.
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use consumer::{ChangeStore, Consumer, REFUSED_BY_STORE};
 use contracts::changes::{BadShape, Change, Projection, Record, Shape};
@@ -26,10 +30,15 @@ use tokio::{
 use crate::{
     KafkaDeadLetters, Settings,
     health::{self, Health},
-    letters::event_json,
+    letters::{LONGEST_LETTER_DAYS, check_letter_topic, event_json},
     poller::{Batch, PATIENCE, Poller},
 };
 
+/// What was replaced or deleted leaves SQLite's file at most so much later, if writing the file anew
+/// takes less than a part of that time.
+const FORGET_EVERY: Duration = Duration::from_secs(1);
+/// The part: a large file is written anew more seldom.
+const FORGET_PART: u32 = 20;
 /// Batches between the two threads: one in hand, one waiting.
 const BATCHES_AHEAD: usize = 1;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -60,6 +69,15 @@ pub enum RunError {
     /// A record can't be read, and nothing can seal it.
     #[error("no random bytes from the operating system: a record could not be sealed")]
     NotSealed,
+    /// Dead letters would lie for longer than they may.
+    #[error(
+        "the topic {0} keeps dead letters for longer than {LONGEST_LETTER_DAYS} days: set its \
+         retention.ms, for example to 1209600000"
+    )]
+    LettersStay(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The polling thread ended.
     #[error("the thread that polls Kafka has ended")]
     PollerEnded,
@@ -67,8 +85,8 @@ pub enum RunError {
 
 /// The keys of a consumer.
 pub struct Keys {
-    pseudonyms: PseudonymKey,
-    seal: SealKey,
+    pub(crate) pseudonyms: PseudonymKey,
+    pub(crate) seal: SealKey,
 }
 
 impl Keys {
@@ -146,6 +164,9 @@ where
         said: Cell::new(None),
     };
     let polling = std::thread::spawn(move || poller.run(&sender));
+    let mut checking = tokio::spawn(check_letter_topic(settings.clone()));
+    let mut is_checked = false;
+    let mut checked = Ok(());
     tracing::info!("consuming");
     let applier = Applier {
         kafka,
@@ -156,9 +177,22 @@ where
         stopping,
     };
     let mut flush = tokio::time::interval(METRICS_EVERY);
+    let mut forget = Instant::now();
     loop {
         tokio::select! {
             _ = flush.tick() => metrics::flush(P::NAME, clock::now()),
+            outcome = &mut checking, if !is_checked => {
+                is_checked = true;
+                checked = outcome.unwrap_or(Err(RunError::PollerEnded));
+                if checked.is_err() {
+                    break;
+                }
+            }
+            () = tokio::time::sleep_until(forget.into()) => {
+                let began = Instant::now();
+                applier.consumer.store().forget().await;
+                forget = Instant::now() + FORGET_EVERY.max(began.elapsed() * FORGET_PART);
+            }
             batch = batches.recv() => {
                 let Some(mut batch) = batch else { break };
                 if !applier.apply(&mut batch).await {
@@ -173,8 +207,9 @@ where
     let ended = polling.join();
     applier.commit_last();
     serving.abort();
+    checking.abort();
     metrics::flush(P::NAME, clock::now());
-    ended.unwrap_or(Err(RunError::PollerEnded))
+    checked.and(ended.unwrap_or(Err(RunError::PollerEnded)))
 }
 
 /// A client that reads.

@@ -16,9 +16,9 @@ const KILLS: usize = 50;
 /// Two members are killed side by side in each.
 const ROUNDS: usize = KILLS / 2;
 /// A member that has no partitions yet is not waited for.
-const WORKS_SOON: Duration = Duration::from_secs(2);
-/// Of the dead so many had applied something: more of them on a machine that is not busy.
-const AT_WORK: usize = 5;
+const WORKS_SOON: Duration = Duration::from_secs(4);
+/// Of the dead so many had applied something.
+const AT_WORK: usize = 20;
 const WORKS: Duration = Duration::from_secs(30);
 const CONSUMED: Duration = Duration::from_secs(60);
 
@@ -81,11 +81,14 @@ async fn fifty_deaths_at_random_moments_leave_what_the_model_has() {
     };
     for (seed, database) in (60..).zip(databases().await) {
         let topic = Topic::create(kafka.brokers(), &kafka.name("clientes")).await;
-        deaths(topic, database, seed).await;
+        let label = database.label();
+        let worked = deaths(topic, database, seed).await;
+        eprintln!("{label}: {worked} of {KILLS} died at work");
     }
 }
 
-async fn deaths(topic: Topic, database: TestDatabase, seed: u64) {
+/// Answers how many had worked.
+async fn deaths(topic: Topic, database: TestDatabase, seed: u64) -> usize {
     let mut scene = Scene::new(topic, database).await;
     let stream = stream(seed, 300, 6_000);
     let mut coordinates = Vec::new();
@@ -115,6 +118,7 @@ async fn deaths(topic: Topic, database: TestDatabase, seed: u64) {
     scene.topic.until_consumed(CONSUMED).await;
     end(last);
     verify(&scene, &stream, &coordinates).await;
+    worked
 }
 
 /// Does the work while a transaction of somebody else has locked every contact.
@@ -147,7 +151,7 @@ async fn while_locked<T>(scene: &Scene, work: impl Future<Output = T>) -> T {
 
 /// Kills the member at a random moment, of its start or of its work; whether it had worked.
 fn life(member: Member, random: &mut Random, may_work: bool) -> impl Future<Output = bool> + use<> {
-    let waits_for_work = random.percent(60) && may_work;
+    let waits_for_work = random.percent(90) && may_work;
     let more_ms = random.below(if waits_for_work { 400 } else { 1_200 });
     let more = Duration::from_millis(more_ms.try_into().unwrap());
     async move {

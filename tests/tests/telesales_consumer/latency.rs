@@ -12,13 +12,18 @@ use crate::stream::{PARTITIONS, Sent};
 use crate::topic::Topic;
 
 const CHANGES: i64 = 5_000;
+/// One change in so many deletes: it is a tombstone of the customer who came so many before.
+const DELETES_EVERY: i64 = 100;
+const DELETES_BACK: i64 = 50;
 const PER_SECOND: u64 = 1_000;
 /// The aim is one second on a machine of its own; a machine that does other work gets more.
 const LOOSE_BOUND: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// One change of each customer; its version tells which it is.
+/// One change of each customer, whose version tells which it is, and one deletion in a hundred.
 fn change(number: i64) -> Sent {
+    let deletes = deletes(number);
+    let number = deletes.unwrap_or(number);
     let id = format!("cliente-{number}");
     let value = json!({
         "id_cliente": id, "versao": number, "nome": format!("Cliente {number}"),
@@ -28,19 +33,28 @@ fn change(number: i64) -> Sent {
     Sent {
         partition: i32::try_from(number).unwrap() % PARTITIONS,
         key: Some(id.into_bytes()),
-        value: Some(value.to_string().into_bytes()),
+        value: deletes.is_none().then(|| value.to_string().into_bytes()),
         timestamp_ms: 0,
         refused: None,
     }
 }
 
+/// Whom a change deletes.
+fn deletes(number: i64) -> Option<i64> {
+    (number > 0 && number % DELETES_EVERY == 0).then(|| number - DELETES_BACK)
+}
+
+/// Changes from this one on that are readable: a row is there, or is empty.
 async fn visible(store: &Store, from: i64) -> Vec<i64> {
-    let sql = "SELECT version FROM contacts WHERE version >= ?";
-    let work = async |tx: &Tx| tx.all::<Value>(sql, values![from]).await;
+    let sql = "SELECT version, deleted FROM contacts WHERE version >= ?";
+    let work = async |tx: &Tx| tx.all::<Value>(sql, values![from - DELETES_BACK]).await;
     let rows = store.transact::<_, StoreError, _>(work).await.unwrap();
-    rows.iter()
-        .filter_map(|row| row["version"].as_i64())
-        .collect()
+    let changes = rows.iter().flat_map(|row| {
+        let version = row["version"].as_i64().unwrap();
+        let is_deleted = row["deleted"].as_i64() != Some(0);
+        [Some(version), is_deleted.then_some(version + DELETES_BACK)]
+    });
+    changes.flatten().collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,7 +97,7 @@ async fn a_thousand_changes_a_second_are_readable_at_once() {
         took.sort_unstable();
         let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_millis();
         eprintln!(
-            "{label}: {PER_SECOND} changes/s, produced to readable: p50 {} ms, p99 {} ms, all {} ms",
+            "{label}: {PER_SECOND} changes/s, one in {DELETES_EVERY} a deletion, produced to readable: p50 {} ms, p99 {} ms, all {} ms",
             at(50),
             at(99),
             at(100)

@@ -11,6 +11,7 @@
 
 mod bad_days;
 mod latency;
+mod letters;
 mod member;
 mod outcome;
 mod poison;

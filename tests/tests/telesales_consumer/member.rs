@@ -59,6 +59,15 @@ impl Scene {
 
     /// Starts a member; one with a `name` gets its partitions back when it is started again.
     pub fn member(&self, name: Option<&str>) -> Member {
+        self.process(name, &[])
+    }
+
+    /// Runs the program with an argument until it ends: its code, and what it wrote.
+    pub fn command(&self, argument: &str) -> (Option<i32>, String) {
+        self.process(None, &[argument]).ended()
+    }
+
+    fn process(&self, name: Option<&str>, arguments: &[&str]) -> Member {
         let health = free_port();
         let number = fs::read_dir(self.logs.path()).unwrap().count();
         let log = self.logs.path().join(format!("{number:03}.log"));
@@ -68,6 +77,7 @@ impl Scene {
         let program = testkit::function_binaries().join("telesales-consumer");
         let mut command = Command::new(program);
         command
+            .args(arguments)
             .env_clear()
             .env("KAFKA_BROKERS", &self.topic.brokers)
             .env("KAFKA_TOPIC", &self.topic.name)
@@ -127,6 +137,16 @@ impl Member {
         let id = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(asked.success(), "it had ended: {}", self.told());
+        self.end()
+    }
+
+    /// Its end by itself: its code, and what it wrote.
+    pub fn ended(mut self) -> (Option<i32>, String) {
+        let code = self.end().code();
+        (code, self.told())
+    }
+
+    fn end(&mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

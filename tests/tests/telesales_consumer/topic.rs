@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     producer::{FutureProducer, FutureRecord, Producer},
@@ -29,13 +29,16 @@ pub struct Topic {
 
 impl Topic {
     pub async fn create(brokers: &str, name: &str) -> Self {
+        Self::with_letters_for(brokers, name, Some("86400000")).await
+    }
+
+    /// With a topic of dead letters of this retention, or without one.
+    pub async fn with_letters_for(brokers: &str, name: &str, retention: Option<&str>) -> Self {
         let letters = format!("{name}.cartas-mortas");
         let admin: AdminClient<DefaultClientContext> = client(brokers).create().unwrap();
         let topic = |name, partitions| NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        let topics = [
-            topic(name, PARTITIONS).set("max.message.bytes", MOST_BYTES),
-            topic(&letters, 1).set("retention.ms", "86400000"),
-        ];
+        let mut topics = vec![topic(name, PARTITIONS).set("max.message.bytes", MOST_BYTES)];
+        topics.extend(retention.map(|millis| topic(&letters, 1).set("retention.ms", millis)));
         let made = admin.create_topics(&topics, &AdminOptions::new()).await;
         for topic in made.unwrap() {
             topic.unwrap();
@@ -174,6 +177,15 @@ impl Topic {
             assert!(began.elapsed() < limit, "{lag} records were not consumed");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// For how long dead letters are kept; nothing where they have no topic.
+    pub async fn letters_are_kept_for(&self) -> Option<String> {
+        let admin: AdminClient<DefaultClientContext> = client(&self.brokers).create().unwrap();
+        let asked = [ResourceSpecifier::Topic(&self.letters)];
+        let told = admin.describe_configs(&asked, &AdminOptions::new()).await;
+        let config = told.unwrap().remove(0).ok()?;
+        config.get("retention.ms")?.value.clone()
     }
 
     /// Every dead letter, as it lies in its topic.
