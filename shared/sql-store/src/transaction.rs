@@ -180,6 +180,16 @@ impl Tx {
         }
     }
 
+    /// The same against who would change them, not against who reads them.
+    #[must_use]
+    pub const fn for_share(&self) -> &'static str {
+        match self.store.backend {
+            Backend::Sqlite => "",
+            // MariaDB has no FOR SHARE.
+            Backend::MySql => " LOCK IN SHARE MODE",
+        }
+    }
+
     /// Which database this is.
     #[must_use]
     pub const fn backend(&self) -> Backend {

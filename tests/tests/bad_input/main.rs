@@ -9,6 +9,7 @@
 )]
 
 mod attacks;
+mod documents;
 mod fields;
 mod fields_of_campaigns;
 mod messages;

@@ -182,6 +182,16 @@ fn a_broken_url_or_secret_stops_the_start() {
             url("sqlite:///nenhuma/pasta/x.sqlite"),
             "is there such a folder?",
         ),
+        (
+            "no URI of MongoDB",
+            format!("MONGODB_URI=mongodb://u:{SECRET}@h:port/x\n"),
+            "MONGODB_URI must be",
+        ),
+        (
+            "no MongoDB there",
+            format!("MONGODB_URI=mongodb://u:{SECRET}@127.0.0.1:1/x\n"),
+            "MongoDB is not reachable",
+        ),
         ("no pair", format!("{SECRET} sem igual\n"), "Line 1"),
         ("a quote", format!("A=1\nB='{SECRET}\n"), "Line 2"),
         (

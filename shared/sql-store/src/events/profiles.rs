@@ -32,8 +32,9 @@ struct RegionRow {
 }
 
 #[derive(FromQueryResult)]
-struct ErasedRow {
+struct DeletedRow {
     customer_id: String,
+    deleted: i32,
 }
 
 #[derive(FromQueryResult)]
@@ -124,8 +125,11 @@ pub async fn make(
     now: UtcMillis,
 ) -> Result<BTreeMap<String, BuyerProfile>, StoreError> {
     let places = placeholders(1, users.len());
+    // Who is erased meanwhile waits, or is found to be gone.
     let sql = format!(
-        "SELECT customer_id, region FROM customers WHERE deleted = 0 AND customer_id IN {places}"
+        "SELECT customer_id, region FROM customers WHERE deleted = 0 AND customer_id IN {places} \
+         ORDER BY customer_id{}",
+        tx.for_share()
     );
     let regions: Vec<RegionRow> = tx.all(&sql, texts(users)).await?;
     if regions.is_empty() {
@@ -253,14 +257,32 @@ pub(crate) async fn erase(tx: &Tx, users: &[&str]) -> Result<(), StoreError> {
 /// # Errors
 /// When the database fails.
 pub async fn erased(tx: &Tx, users: &[&str]) -> Result<BTreeSet<String>, StoreError> {
+    erased_locking(tx, users, "").await
+}
+
+/// The same, and nobody else of them is erased until the transaction ends.
+pub(super) async fn erased_until_end(
+    tx: &Tx,
+    users: &[&str],
+) -> Result<BTreeSet<String>, StoreError> {
+    erased_locking(tx, users, tx.for_share()).await
+}
+
+async fn erased_locking(
+    tx: &Tx,
+    users: &[&str],
+    lock: &str,
+) -> Result<BTreeSet<String>, StoreError> {
     let mut erased = BTreeSet::new();
     for users in users.chunks(BATCH) {
         let sql = format!(
-            "SELECT customer_id FROM customers WHERE deleted = 1 AND customer_id IN {}",
+            "SELECT customer_id, deleted FROM customers WHERE customer_id IN {} \
+             ORDER BY customer_id{lock}",
             placeholders(1, users.len())
         );
-        let rows: Vec<ErasedRow> = tx.all(&sql, texts(users)).await?;
-        erased.extend(rows.into_iter().map(|row| row.customer_id));
+        let rows: Vec<DeletedRow> = tx.all(&sql, texts(users)).await?;
+        let rows = rows.into_iter().filter(|row| row.deleted != 0);
+        erased.extend(rows.map(|row| row.customer_id));
     }
     Ok(erased)
 }

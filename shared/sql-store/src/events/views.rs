@@ -10,7 +10,7 @@ use domain::{
 };
 use sea_orm::FromQueryResult;
 
-use super::{BATCH, Incoming, profiles::erased};
+use super::{BATCH, Incoming, profiles::erased_until_end};
 use crate::{Store, StoreError, Tx, Value, placeholders, values};
 
 /// The part of the row that others are put into.
@@ -93,7 +93,7 @@ pub(super) async fn log_clicks(
         .map(|(one, _)| one.event.user.as_str())
         .collect();
     let users: Vec<&str> = users.into_iter().collect();
-    let erased = erased(tx, &users).await?;
+    let erased = erased_until_end(tx, &users).await?;
     let mut rows: Vec<(&Incoming, &ProductId)> = clicks(fresh)
         .filter(|(one, _)| !erased.contains(one.event.user.as_str()))
         .collect();

@@ -6,7 +6,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
     mpsc::{Receiver, Sender, channel},
 };
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::shop::{FUNCTION, Letters, NOW, Places, Shop, sqs};
 use documents::DocumentsError;
@@ -21,12 +22,14 @@ use sql_store::{
     observer::{Point, StatementObserver},
     values,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::sleep};
 
 /// What the calls of MongoDB are called, which stand between transactions.
 const CALLS: [&str; 3] = ["find", "insert", "delete"];
 /// More than there are in any run of a batch.
 const MOST_POINTS: usize = 200;
+/// How long an erasure has to get as far as it can before the instance goes on.
+const LOCKED_FOR: Duration = Duration::from_millis(15);
 
 /// Stops an instance at its n-th point, for ever or until it is told to go on.
 struct Stop {
@@ -125,6 +128,50 @@ fn deletion(id: &str) -> News {
     }
 }
 
+/// An instance in a thread of its own that waits at its n-th point.
+struct Paused {
+    stop: Arc<Stop>,
+    goes_on: Sender<()>,
+    instance: JoinHandle<bool>,
+}
+
+impl Paused {
+    /// Comes back when it waits, or is done with fewer points.
+    async fn at(at: usize, of_calls_alone: bool, places: Places, event: Value) -> Self {
+        let (reached, waits) = channel();
+        let (goes_on, go_on) = channel();
+        let stop = Arc::new(Stop {
+            at,
+            of_calls_alone,
+            passed: AtomicUsize::new(0),
+            died: Notify::new(),
+            pause: Some((reached, Mutex::new(go_on))),
+        });
+        let options = observed(&stop);
+        let instance = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(deliver(&places, options, event))
+        });
+        while waits.try_recv().is_err() && !instance.is_finished() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        Self {
+            stop,
+            goes_on,
+            instance,
+        }
+    }
+
+    /// Whether it had fewer points.
+    fn goes_on(self) -> bool {
+        self.goes_on.send(()).ok();
+        assert!(self.instance.join().unwrap());
+        self.stop.passed.load(Ordering::SeqCst) <= self.stop.at
+    }
+}
+
 #[tokio::test]
 async fn who_loses_against_another_content_takes_its_click_back_wherever_it_died() {
     let Some(shop) = Shop::in_mongodb().await else {
@@ -144,7 +191,8 @@ async fn who_loses_against_another_content_takes_its_click_back_wherever_it_died
         let user = format!("u{at}");
         let noted = shop.clicks(&[("user_id", Some(&user))]).await;
         assert_eq!(noted, 3, "point {at}");
-        at += 1;
+        // After a statement is before the next one.
+        at += 2;
     }
     assert!(at > 20, "{at} points");
 }
@@ -160,36 +208,14 @@ async fn nothing_stays_of_who_is_erased_while_an_instance_waits_at_any_call() {
         for id in [&ana, &rui] {
             customer(&shop, id).await;
         }
-        let (reached, waits) = channel();
-        let (goes_on, go_on) = channel();
-        let stop = Arc::new(Stop {
-            at,
-            of_calls_alone: true,
-            passed: AtomicUsize::new(0),
-            died: Notify::new(),
-            pause: Some((reached, Mutex::new(go_on))),
-        });
-        let places = shop.places();
         let event = sqs([
             click(&format!("a{at}"), &ana, "p"),
             click(&format!("r{at}"), &rui, "p"),
         ]);
-        let (options, seen) = (observed(&stop), stop.clone());
-        drop(stop);
-        let instance = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            runtime.unwrap().block_on(deliver(&places, options, event))
-        });
-        // It fails where the batch has fewer calls than that.
-        while waits.try_recv().is_err() && !instance.is_finished() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
+        let paused = Paused::at(at, true, shop.places(), event).await;
         let erasure = shop.documents.sync_customers(&[deletion(&ana)], NOW).await;
         assert_eq!(erasure.unwrap().deleted, 1);
-        goes_on.send(()).ok();
-        assert!(instance.join().unwrap());
+        let is_past = paused.goes_on();
         assert_eq!(
             shop.clicks(&[("user_id", Some(&ana))]).await,
             0,
@@ -202,7 +228,7 @@ async fn nothing_stays_of_who_is_erased_while_an_instance_waits_at_any_call() {
         );
         let places = i64::try_from(at + 1).unwrap();
         assert_eq!(shop.profiles().await, places, "call {at}");
-        if seen.passed.load(Ordering::SeqCst) <= at {
+        if is_past {
             break;
         }
         at += 1;
@@ -242,6 +268,39 @@ async fn nothing_stays_of_who_is_erased_wherever_instance_and_erasure_died() {
         }
     }
     panic!("more than {MOST_POINTS} points");
+}
+
+#[tokio::test]
+async fn nothing_stays_in_sql_of_who_is_erased_while_an_instance_waits_at_any_statement() {
+    for shop in Shop::everywhere().await {
+        if shop.has_mongodb() {
+            continue;
+        }
+        // After a statement is before the next one.
+        for at in (0..MOST_POINTS).step_by(2) {
+            let ana = format!("ana{at}");
+            customer(&shop, &ana).await;
+            let event = sqs([click(&format!("a{at}"), &ana, "p")]);
+            let paused = Paused::at(at, false, shop.places(), event).await;
+            let news = [deletion(&ana)];
+            let erases = shop.documents.sync_customers(&news, NOW);
+            // It may have to wait for what the instance holds.
+            let goes_on = async {
+                sleep(LOCKED_FOR).await;
+                tokio::task::spawn_blocking(|| paused.goes_on())
+                    .await
+                    .unwrap()
+            };
+            let (erased, is_past) = futures::join!(erases, goes_on);
+            assert_eq!(erased.unwrap().deleted, 1);
+            let label = format!("point {at} on {}", shop.label);
+            assert_eq!(shop.clicks(&[]).await, 0, "{label}");
+            assert_eq!(shop.profiles().await, 0, "{label}");
+            if is_past {
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test]

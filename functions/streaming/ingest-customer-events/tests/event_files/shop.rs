@@ -128,6 +128,10 @@ impl Shop {
         }
     }
 
+    pub const fn has_mongodb(&self) -> bool {
+        self.mongodb.is_some()
+    }
+
     /// Clicks in the log whose columns are these.
     pub async fn clicks(&self, columns: &[(&str, Option<&str>)]) -> i64 {
         if let Some((_, mongodb)) = &self.mongodb {

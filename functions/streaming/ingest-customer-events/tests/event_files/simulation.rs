@@ -18,6 +18,7 @@ use testkit::Random;
 use tokio::sync::Notify;
 
 const SEEDS: u64 = 5;
+const SEEDS_IN_MONGODB: u64 = 2;
 const STEPS: usize = 14;
 /// More than there are in any run of a batch.
 const POINTS: usize = 60;
@@ -204,7 +205,10 @@ async fn check(shop: &Shop, model: &Model, label: &str) {
 #[tokio::test]
 async fn whatever_comes_twice_late_or_meanwhile_and_whoever_dies_the_effects_are_there_once() {
     for seed in 0..SEEDS {
-        for shop in Shop::everywhere().await {
+        let mut shops = Shop::everywhere().await;
+        // Its own enumerations stand in documents.rs.
+        shops.retain(|shop| seed < SEEDS_IN_MONGODB || !shop.has_mongodb());
+        for shop in shops {
             let label = format!("seed {seed} on {}", shop.label);
             history(&shop, seed, &label).await;
         }
