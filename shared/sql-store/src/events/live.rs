@@ -69,6 +69,16 @@ struct SoldRow {
     revenue_centavos: i64,
 }
 
+impl SoldRow {
+    const fn by_minute(self) -> (i64, Sold) {
+        let sold = Sold {
+            orders: self.orders,
+            revenue_centavos: self.revenue_centavos,
+        };
+        (self.minute_ms, sold)
+    }
+}
+
 #[derive(FromQueryResult)]
 struct LateRow {
     late: Option<i64>,
@@ -164,16 +174,7 @@ pub async fn read(
         let minute = counts.entry(part.minute_ms).or_default();
         minute.counts = sum(minute.counts, figures.counts);
     }
-    let sold: BTreeMap<i64, Sold> = sold
-        .into_iter()
-        .map(|row| {
-            let sold = Sold {
-                orders: row.orders,
-                revenue_centavos: row.revenue_centavos,
-            };
-            (row.minute_ms, sold)
-        })
-        .collect();
+    let sold: BTreeMap<i64, Sold> = sold.into_iter().map(SoldRow::by_minute).collect();
     let minutes = std::iter::successors(Some(first), |minute| Some(minute.next()))
         .take_while(|minute| *minute <= last)
         .map(|minute| MinuteFigures {
