@@ -83,17 +83,23 @@ pub enum Command {
     Token(TokenArgs),
     /// Brings databases 1 and 2 up to date.
     Migrate,
-    /// Runs a job now, as its schedule would.
-    #[command(after_help = "Example: cargo local -- run mgm_set_promoters --date 2026-11-19")]
+    /// Runs a job now, as its schedule would; or the daily graph of sales, step by step.
+    #[command(after_help = "Examples:
+  cargo local -- run mgm_set_promoters --date 2026-11-19
+  cargo local -- run pipeline_ecommerce --date 2026-11-19")]
     Run {
-        /// The job's name, such as mgm_set_promoters.
+        /// The job's name, such as mgm_set_promoters, or pipeline_ecommerce.
         job: String,
-        /// The logical date, today at the latest [default: today in São Paulo].
+        /// The logical date, today at the latest [default: today in São Paulo; of the graph the day
+        /// before].
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: Option<String>,
         /// Does it once more when it was done for that date.
         #[arg(long)]
         again: bool,
+        /// Believes a source that has no orders any more for the date (vendas_exportar).
+        #[arg(long)]
+        accept_empty: bool,
     },
     /// Runs a job for each date of a range, oldest first.
     #[command(after_help = "Example:

@@ -1,23 +1,29 @@
 //! Running jobs by hand: the function of the job's schedule gets the schedule's own event.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use domain::jobs::{self, Ledger, RunStatus};
+use domain::jobs::{self, Graph, Ledger, PIPELINE_ECOMMERCE, RunStatus, SALES_EXPORT};
 use domain::time::{Day, UtcMillis};
 use jiff::Timestamp;
 use secrets::DatabaseName;
 use serde_json::Value;
+use sql_store::sales_export::{ExportState, export_state};
 
-use super::with_functions;
+use super::{with_functions, with_instance};
 use crate::client::Client;
 use crate::events::schedule::whole_seconds;
 use crate::failure::{Failure, OrFailure};
+use crate::instance::Extent;
 use crate::progress::while_it_runs;
 use crate::project::Project;
 use crate::terminal::{answer, note};
 
 /// A backfill covers at most so many days.
 const MAX_DAYS: usize = 3_660;
+/// How often it is looked whether the exported file is loaded.
+const LOAD_LOOKS: u32 = 1_200;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
 /// Dates from one to another, both included.
 pub(super) struct Range(Vec<Day>);
@@ -53,12 +59,21 @@ fn now() -> Result<UtcMillis, Failure> {
         .map_err(|_| Failure::work("the clock of this machine is wrong"))
 }
 
-/// Runs a job for one date.
+/// How a job is run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// What was done is done once more.
+    pub(super) again: bool,
+    /// A source that has nothing any more is believed.
+    pub(super) accepts_empty: bool,
+}
+
+/// Runs a job, or all jobs of a graph, for one date.
 pub(super) async fn run(
     project: Arc<Project>,
     job: &str,
     date: Option<&str>,
-    again: bool,
+    how: How,
 ) -> Result<(), Failure> {
     let date = date.map(day).transpose()?;
     let today = now()?.day();
@@ -67,11 +82,62 @@ pub(super) async fn run(
             "--date {date} lies after today, which is {today} in São Paulo"
         )));
     }
+    if job == PIPELINE_ECOMMERCE.name {
+        let date = date.unwrap_or_else(|| today.previous());
+        return run_graph(project, &PIPELINE_ECOMMERCE, date, how).await;
+    }
     let function = function_of(&project, job)?;
     with_functions(project, async |client: &Client| {
-        run_one(client, &function, job, date, again).await
+        run_one(client, &function, job, date, how).await
     })
     .await
+}
+
+/// Runs the jobs of a graph, each once what comes before it is done; those that no function does in
+/// this bundle are left out.
+async fn run_graph(
+    project: Arc<Project>,
+    graph: &Graph,
+    date: Day,
+    how: How,
+) -> Result<(), Failure> {
+    let jobs: Vec<(&str, String)> = graph
+        .jobs
+        .iter()
+        .filter_map(|job| Some((job.name, function_of(&project, job.name).ok()?)))
+        .collect();
+    // The exported file is loaded by who listens to files.
+    let extent = Extent::Everything { port: 0 };
+    with_instance(Arc::clone(&project), extent, async |client: &Client| {
+        for (job, function) in &jobs {
+            run_one(client, function, job, Some(date), how).await?;
+            if *job == SALES_EXPORT.name {
+                await_load(&project, date).await?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Until the date's exported file is loaded.
+async fn await_load(project: &Project, date: Day) -> Result<(), Failure> {
+    let store = project.store(DatabaseName::Shop).await?;
+    for _ in 0..LOAD_LOOKS {
+        let state = export_state(&store, date).await;
+        match state.or_mend(|| "the ledger of loads cannot be read".to_owned())? {
+            ExportState::Nothing | ExportState::Loaded(_) => return Ok(()),
+            ExportState::Refused => {
+                return Err(Failure::work(format!(
+                    "the file that was exported for {date} was refused; its report says why"
+                )));
+            }
+            ExportState::Waiting => tokio::time::sleep(BETWEEN_LOOKS).await,
+        }
+    }
+    Err(Failure::work(format!(
+        "the file that was exported for {date} was not loaded within five minutes"
+    )))
 }
 
 /// Runs a job for each date.
@@ -91,7 +157,11 @@ pub(super) async fn backfill(
         let mut failed = 0;
         for (done, date) in range.0.iter().enumerate() {
             note(&format!("{} of {all} dates:", done + 1));
-            if let Err(failure) = run_one(client, &function, job, Some(*date), again).await {
+            let how = How {
+                again,
+                accepts_empty: false,
+            };
+            if let Err(failure) = run_one(client, &function, job, Some(*date), how).await {
                 note(&failure.sentence);
                 failed += 1;
             }
@@ -147,7 +217,7 @@ async fn run_one(
     function: &str,
     job: &str,
     date: Option<Day>,
-    again: bool,
+    how: How,
 ) -> Result<(), Failure> {
     let mut event = serde_json::Map::new();
     let mut set = |name: &str, value: Value| event.insert(name.to_owned(), value);
@@ -155,8 +225,11 @@ async fn run_one(
     if let Some(date) = date {
         set("data", date.to_string().into());
     }
-    if again {
+    if how.again {
         set("refazer", true.into());
+    }
+    if how.accepts_empty {
+        set("aceitar_vazio", true.into());
     }
     let event = Value::Object(event).to_string();
     let what = date.map_or_else(|| job.to_owned(), |date| format!("{job} {date}"));

@@ -38,7 +38,18 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Invoke { function, event } => invoke(project, &function, &event).await,
         Command::Token(args) => token(&project, &args),
         Command::Migrate => migrate(&project).await,
-        Command::Run { job, date, again } => jobs::run(project, &job, date.as_deref(), again).await,
+        Command::Run {
+            job,
+            date,
+            again,
+            accept_empty,
+        } => {
+            let how = jobs::How {
+                again,
+                accepts_empty: accept_empty,
+            };
+            jobs::run(project, &job, date.as_deref(), how).await
+        }
         Command::Backfill {
             job,
             from,
@@ -152,15 +163,20 @@ pub async fn with_functions<T>(
     project: Arc<Project>,
     work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    with_instance(project, Extent::FunctionsOnly, work).await
+}
+
+/// The same with as much of the bundle as `extent` says, where nobody runs it yet.
+async fn with_instance<T>(
+    project: Arc<Project>,
+    extent: Extent,
+    work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     if let Some(note) = running(&project)? {
         let client = Client::new(project, note).await?;
         return work(&client).await;
     }
-    let started = Instance::start(
-        Arc::clone(&project),
-        Extent::FunctionsOnly,
-        Terminal::Troubles,
-    );
+    let started = Instance::start(Arc::clone(&project), extent, Terminal::Troubles);
     let instance = started.await?;
     let client = Client::new(project, instance.note.clone()).await?;
     let result = work(&client).await;

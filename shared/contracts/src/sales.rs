@@ -2,7 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use domain::time::Day;
 use serde::{Deserialize, Serialize};
+
+/// Where the orders of a date lie once they were exported: the key of a file of sales.
+#[must_use]
+pub fn export_key(day: Day) -> String {
+    format!("vendas/exportadas/{day}.csv")
+}
 
 /// The report of a load, at `GET /cargas/{id}` and beside the file of bad lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,10 @@
 //! Answers about sales: `[{"id_produto", "total_vendido", "receita", "pedidos"}]`, as JSON, CSV or a
 //! JSON object a line.
 
-use std::fmt::Write;
+use std::fmt;
+use std::io::{self, Write};
 
-use domain::sales::{Group, Grouping};
+use domain::sales::{Group, Grouping, Sums};
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,79 +80,91 @@ pub fn key_field(grouping: Grouping) -> &'static str {
     found.map_or("id_produto", |(_, _, field)| field)
 }
 
-/// The groups as a body.
-#[must_use]
-pub fn body(format: Format, grouping: Grouping, groups: &[Group]) -> String {
-    let mut text = String::with_capacity(groups.len() * 80 + 64);
+/// Writes the groups as a body, one after the other.
+///
+/// # Errors
+/// Where `to` takes no more.
+pub fn write_body(
+    to: &mut impl Write,
+    format: Format,
+    grouping: Grouping,
+    groups: &[Group],
+) -> io::Result<()> {
     let field = key_field(grouping);
     match format {
         Format::Json => {
-            text.push('[');
+            to.write_all(b"[")?;
             for (place, group) in groups.iter().enumerate() {
                 if place > 0 {
-                    text.push(',');
+                    to.write_all(b",")?;
                 }
-                write_object(&mut text, field, group);
+                write_object(to, field, group)?;
             }
-            text.push(']');
+            to.write_all(b"]")
         }
         Format::Ndjson => {
             for group in groups {
-                write_object(&mut text, field, group);
-                text.push('\n');
+                write_object(to, field, group)?;
+                to.write_all(b"\n")?;
             }
+            Ok(())
         }
         Format::Csv => {
-            let _ = writeln!(text, "{field},total_vendido,receita,pedidos");
+            writeln!(to, "{field},total_vendido,receita,pedidos")?;
             for group in groups {
-                write_quoted(&mut text, group.key.as_deref().unwrap_or_default());
+                write_quoted(to, group.key.as_deref().unwrap_or_default())?;
                 let sums = &group.sums;
-                // Writing to a text never fails.
-                let _ = write!(text, ",{},", sums.quantity);
-                write_amount(&mut text, sums.revenue_centavos);
-                let _ = writeln!(text, ",{}", sums.orders);
+                let receita = Amount(sums.revenue_centavos);
+                writeln!(to, ",{},{receita},{}", sums.quantity, sums.orders)?;
             }
+            Ok(())
         }
     }
-    text
 }
 
-fn write_object(text: &mut String, field: &str, group: &Group) {
-    let _ = write!(text, "{{\"{field}\":");
-    match &group.key {
-        None => text.push_str("null"),
-        Some(key) => text.push_str(&serde_json::Value::from(key.as_str()).to_string()),
-    }
-    let _ = write!(
-        text,
-        ",\"total_vendido\":{},\"receita\":\"",
-        group.sums.quantity
-    );
-    write_amount(text, group.sums.revenue_centavos);
-    let _ = write!(text, "\",\"pedidos\":{}}}", group.sums.orders);
+fn write_object(to: &mut impl Write, field: &str, group: &Group) -> io::Result<()> {
+    write!(to, "{{\"{field}\":")?;
+    serde_json::to_writer(&mut *to, &group.key)?;
+    let Sums {
+        quantity,
+        revenue_centavos,
+        orders,
+    } = group.sums;
+    let receita = Amount(revenue_centavos);
+    write!(
+        to,
+        ",\"total_vendido\":{quantity},\"receita\":\"{receita}\",\"pedidos\":{orders}}}"
+    )
 }
 
 /// An amount of centavos with two places, negative where more was returned than sold.
-fn write_amount(text: &mut String, centavos: i64) {
-    let sign = if centavos < 0 { "-" } else { "" };
-    let amount = centavos.unsigned_abs();
-    let _ = write!(text, "{sign}{}.{:02}", amount / 100, amount % 100);
+struct Amount(i64);
+
+impl fmt::Display for Amount {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let amount = self.0.unsigned_abs();
+        write!(to, "{sign}{}.{:02}", amount / 100, amount % 100)
+    }
 }
 
-fn write_quoted(text: &mut String, value: &str) {
-    if !value.contains([',', '"', '\n', '\r']) {
-        text.push_str(value);
-        return;
+fn write_quoted(to: &mut impl Write, value: &str) -> io::Result<()> {
+    if value.contains([',', '"', '\n', '\r']) {
+        write!(to, "\"{}\"", value.replace('"', "\"\""))
+    } else {
+        to.write_all(value.as_bytes())
     }
-    text.push('"');
-    text.push_str(&value.replace('"', "\"\""));
-    text.push('"');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::sales::Sums;
+
+    fn body(format: Format, grouping: Grouping, groups: &[Group]) -> String {
+        let mut written = Vec::new();
+        write_body(&mut written, format, grouping, groups).unwrap();
+        String::from_utf8(written).unwrap()
+    }
 
     fn groups() -> Vec<Group> {
         let group = |key: Option<&str>, quantity, revenue_centavos| Group {

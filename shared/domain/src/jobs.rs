@@ -63,21 +63,41 @@ pub const LAKE_CLEAN: Job = Job {
     after: &[],
 };
 
-/// `pipeline_ecommerce`, 1: the orders of a day as a file of sales, which is loaded like any other.
+/// [`PIPELINE_ECOMMERCE`], 1: the orders of a day as a file of sales, which is loaded like any other.
 pub const SALES_EXPORT: Job = Job {
     name: "vendas_exportar",
     after: &[],
 };
 
-/// `pipeline_ecommerce`, 2: checks what the day's loads made of the lake.
+/// [`PIPELINE_ECOMMERCE`], 2: checks what the day's loads made of the lake.
 pub const SALES_CHECK_QUALITY: Job = Job {
     name: "vendas_verificar_qualidade",
     after: &[SALES_EXPORT.name],
 };
-/// `pipeline_ecommerce`, 3: brings the lake's new files into the warehouse.
+/// [`PIPELINE_ECOMMERCE`], 3: brings the lake's new files into the warehouse.
 pub const VENDAS_SINCRONIZAR_ARMAZEM: Job = Job {
     name: "vendas_sincronizar_armazem",
     after: &[SALES_CHECK_QUALITY.name],
+};
+
+/// Jobs that belong together, in the order in which they run for a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Graph {
+    /// The name that operators know.
+    pub name: &'static str,
+    /// Its jobs, each after those before it.
+    pub jobs: &'static [Job],
+}
+
+/// The sales of a day from their orders to the warehouse. Between its first job and its second the
+/// exported file is loaded like any other, which is no job.
+pub const PIPELINE_ECOMMERCE: Graph = Graph {
+    name: "pipeline_ecommerce",
+    jobs: &[
+        SALES_EXPORT,
+        SALES_CHECK_QUALITY,
+        VENDAS_SINCRONIZAR_ARMAZEM,
+    ],
 };
 
 /// Asks a warehouse's API for levels of stock, several times a day: a day's run is its last poll.

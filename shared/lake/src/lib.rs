@@ -28,7 +28,7 @@ pub use orders::OrderSet;
 pub use place::Lake;
 pub use query::SalesReader;
 pub use read::{Drops, Rewritten, StoredLine, merge, orders_of, rewrite};
-pub use schema::LARGE_FILE_ROWS;
+pub use schema::{FILE_ROWS, LARGE_FILE_ROWS};
 pub use sort::{LONGEST_ORDER_BYTES, SORT_BUDGET_BYTES, Sorted, SortedOrders, SortedSales};
 pub use texts::{MOST_TEXT_BYTES, MOST_TEXTS, TooManyTexts};
 pub use write::{OrderFate, Repeated, RepeatedLines, Written, discard, write};

@@ -117,6 +117,12 @@ impl OrderSet {
         self.len() == 0
     }
 
+    /// Whether its orders are few enough for Bloom filters to be asked for them.
+    #[must_use]
+    pub const fn is_named(&self) -> bool {
+        self.named.is_some()
+    }
+
     /// The ids, where they are few enough to be kept.
     pub(crate) fn named(&self) -> Option<&[String]> {
         self.named.as_deref()

@@ -6,6 +6,7 @@ use domain::lake::{Table, folder};
 use files::{FileAddress, Files};
 
 use crate::error::LakeError;
+use crate::schema::FILE_ROWS;
 
 /// Beside the tables' folders, for the totals of `vendas`.
 const TOTALS_FOLDER: &str = "vendas_totais";
@@ -16,6 +17,7 @@ const CONTENT_TYPE: &str = "application/vnd.apache.parquet";
 pub struct Lake {
     files: Files,
     bucket: String,
+    file_rows: u64,
 }
 
 impl Lake {
@@ -25,7 +27,20 @@ impl Lake {
         Self {
             files,
             bucket: bucket.to_owned(),
+            file_rows: FILE_ROWS,
         }
+    }
+
+    /// With files of about so many rows, for tests.
+    #[must_use]
+    pub const fn with_file_rows(mut self, rows: u64) -> Self {
+        self.file_rows = rows;
+        self
+    }
+
+    /// About how many rows a file of `vendas` gets.
+    pub(crate) const fn file_rows(&self) -> u64 {
+        self.file_rows
     }
 
     /// The file store.

@@ -22,8 +22,8 @@ pub const PAGE_ROWS: usize = 16_384;
 pub const TOTALS_PAGE_ROWS: usize = 8_192;
 /// A file is ended after so many rows, with the order that is being written.
 pub const FILE_ROWS: u64 = 1_000_000;
-/// From so many rows on a file is ended with its day.
-pub const FILE_ROWS_AT_DAY: u64 = 900_000;
+/// A tenth of them before, a file is ended with its day.
+pub const FULL_AT_DAY_TENTHS: u64 = 9;
 /// A file of so many rows is large: putting it together with others gains little.
 pub const LARGE_FILE_ROWS: u64 = FILE_ROWS / 2;
 /// Of a hundred orders that are not in a row group its Bloom filter takes one for present.

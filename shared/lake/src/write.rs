@@ -98,6 +98,7 @@ pub async fn write(
         fate,
         without_sale,
         repeated_lines,
+        file_rows: lake.file_rows(),
         files: Vec::new(),
         lines: 0,
         repeated: Repeated::default(),
@@ -120,6 +121,7 @@ struct Work<'a> {
     fate: &'a (dyn Fn(&str) -> OrderFate + Sync),
     without_sale: SortedOrders,
     repeated_lines: RepeatedLines,
+    file_rows: u64,
     files: Vec<LocalFile>,
     lines: u64,
     repeated: Repeated,
@@ -182,7 +184,12 @@ impl Work<'_> {
         let (sorted, load) = (self.sorted, self.load);
         let texts = sorted.texts();
         let arrays = text_arrays(texts);
-        let mut file = SalesFile::begin(self.folder, texts, arrays.clone())?;
+        let (folder, file_rows) = (self.folder, self.file_rows);
+        let begin = || {
+            let file = SalesFile::begin(folder, texts, arrays.clone())?;
+            Ok::<_, LakeError>(file.with_most_rows(file_rows))
+        };
+        let mut file = begin()?;
         let mut current = Current::default();
         let mut seen = Seen::default();
         sorted.each_line(
@@ -195,9 +202,8 @@ impl Work<'_> {
                 if current.day != day || current.order.as_deref() != Some(order) {
                     self.judge(day, order, &mut current)?;
                     if current.is_written && file.is_full_before(day, order) {
-                        let next = SalesFile::begin(self.folder, texts, arrays.clone())?;
                         self.files
-                            .extend(std::mem::replace(&mut file, next).finish()?);
+                            .extend(std::mem::replace(&mut file, begin()?).finish()?);
                     }
                     seen.clear();
                 }

@@ -17,6 +17,8 @@ pub struct ScheduledRun {
     pub date: Day,
     /// Do again what was done for the date (`"refazer": true`).
     pub again: bool,
+    /// A source that has nothing any more is believed (`"aceitar_vazio": true`).
+    pub accepts_empty: bool,
 }
 
 /// A function that a schedule starts.
@@ -51,8 +53,8 @@ where
     .await
 }
 
-/// Reads `{"horario": "<time>"}` or `{"data": "<date>"}`, with an optional `refazer`. A schedule
-/// whose job works for the day that is over says so: `"vespera": true`.
+/// Reads `{"horario": "<time>"}` or `{"data": "<date>"}`, with an optional `refazer` and
+/// `aceitar_vazio`. A schedule whose job works for the day that is over says so: `"vespera": true`.
 ///
 /// # Errors
 /// Names the field that is wrong.
@@ -81,9 +83,11 @@ pub fn read(payload: &Value) -> Result<ScheduledRun, InvocationFailed> {
             }
         }
     };
+    let says = |name| fields.value(name) == Some(&Value::Bool(true));
     Ok(ScheduledRun {
         date,
-        again: fields.value("refazer") == Some(&Value::Bool(true)),
+        again: says("refazer"),
+        accepts_empty: says("aceitar_vazio"),
     })
 }
 

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use contracts::sales_summary::{Format, body};
-use domain::lake::{Snapshot, SnapshotId};
+use contracts::sales_summary::Format;
+use domain::lake::SnapshotId;
 use domain::sales::Group;
 use domain::time::UtcMillis;
 use lambda_kit::Problem;
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cursor::Cursor;
 use crate::kept::Kept;
+use crate::packing::{Packing, TooLarge};
 use crate::parameters::{Asked, Page, Ranking};
 use crate::source::{SalesSource, SourceError};
 
@@ -22,10 +23,8 @@ use crate::source::{SalesSource, SourceError};
 const ANSWERS_BYTES: usize = 96 * 1024 * 1024;
 /// Memory for pages that are text already.
 const PAGES_BYTES: usize = 32 * 1024 * 1024;
-/// Lambda's largest answer is 6 MB, in which the body is a JSON text: with every quote and line end
-/// escaped, and room for the headers
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
-const LARGEST_BODY_BYTES: usize = 6_000_000;
+/// The version of a lake without sales; a load makes a later one.
+const NOTHING_LOADED: SnapshotId = SnapshotId(0);
 /// All but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -38,7 +37,7 @@ const CACHE_CONTROL: &str = "private, no-cache";
 /// The groups of an answer in their order.
 type Ranked = Vec<Group>;
 
-/// A page as text.
+/// A page as it goes back.
 #[derive(Debug)]
 struct Written {
     body: String,
@@ -49,6 +48,7 @@ struct Written {
 struct PageKey {
     asked: Asked,
     format: Format,
+    packing: Packing,
     limit: Option<u32>,
     passed: u64,
 }
@@ -87,39 +87,36 @@ impl<S: SalesSource> Answers<S> {
         let place = place.map(|place| place.ok_or_else(unknown_cursor));
         let place = place.transpose()?;
         let newest = self.source.newest().await.map_err(problem)?;
-        let Some(newest) = newest else {
-            let empty = body(page.format, asked.question.grouping, &[]);
-            return Ok(plain(page.format, empty));
-        };
-        self.ranked.see(newest.id);
-        self.pages.see(newest.id);
         let start = place.unwrap_or(Cursor {
-            version: newest.id,
+            version: newest.map_or(NOTHING_LOADED, |newest| newest.id),
+            loaded: newest.map(|newest| newest.committed),
             passed: 0,
         });
         let key = PageKey {
             asked,
             format: page.format,
+            packing: Packing::of(page.format, request),
             limit: page.limit,
             passed: start.passed,
         };
         let tag = entity_tag(start.version, &key);
         if request.knows(&tag) {
-            return Ok(with_freshness(
-                Response::empty(304),
-                &newest,
-                start.version,
-                &tag,
-            ));
+            return Ok(with_freshness(Response::empty(304), start, &key, &tag));
         }
-        let written = match self.page(start.version, &key).await {
+        let Some(newest) = newest else {
+            let empty = key.write(&[])?;
+            return Ok(with_freshness(key.response(empty), start, &key, &tag));
+        };
+        self.ranked.see(newest.id);
+        self.pages.see(newest.id);
+        let written = match self.page(start, &key).await {
             // Newer data came, and the old were removed, since the newest version was asked for.
             Err(gone) if gone.status == 410 && page.cursor.is_none() => {
                 return Err(Problem::unavailable());
             }
             other => other?,
         };
-        let mut response = plain(page.format, written.body.clone());
+        let mut response = key.response(written.body.clone());
         if let Some(next) = written.next {
             let cursor = next.text(&key.asked);
             let link = format!("<{path}?{}>; rel=\"next\"", next_query(request, &cursor));
@@ -127,10 +124,11 @@ impl<S: SalesSource> Answers<S> {
                 .with_header("link", link)
                 .with_header("x-proximo-cursor", cursor);
         }
-        Ok(with_freshness(response, &newest, start.version, &tag))
+        Ok(with_freshness(response, start, &key, &tag))
     }
 
-    async fn page(&self, version: SnapshotId, key: &PageKey) -> Result<Arc<Written>, Problem> {
+    async fn page(&self, start: Cursor, key: &PageKey) -> Result<Arc<Written>, Problem> {
+        let version = start.version;
         if let Some(kept) = self.pages.get(version, key) {
             return Ok(kept);
         }
@@ -139,16 +137,13 @@ impl<S: SalesSource> Answers<S> {
         let rest = ranked.get(passed..).unwrap_or_default();
         let limit = key.limit.map_or(rest.len(), |limit| limit as usize);
         let groups = rest.get(..limit).unwrap_or(rest);
-        let text = body(key.format, key.asked.question.grouping, groups);
-        if is_too_large(&text) {
-            return Err(too_large());
-        }
+        let body = key.write(groups)?;
         let next = (groups.len() < rest.len()).then(|| Cursor {
-            version,
             passed: key.passed + groups.len() as u64,
+            ..start
         });
-        let size_bytes = text.len() + size_of::<PageKey>();
-        let written = Arc::new(Written { body: text, next });
+        let size_bytes = body.len() + size_of::<PageKey>();
+        let written = Arc::new(Written { body, next });
         self.pages
             .keep(version, key.clone(), Arc::clone(&written), size_bytes);
         Ok(written)
@@ -185,35 +180,45 @@ fn rank(groups: &mut [Group], ranking: Ranking) {
     });
 }
 
-fn plain(format: Format, text: String) -> Response {
-    Response::text(200, format.content_type(), text)
+impl PageKey {
+    fn write(&self, groups: &[Group]) -> Result<String, Problem> {
+        let grouping = self.asked.question.grouping;
+        let written = self.packing.write(self.format, grouping, groups);
+        written.map_err(|TooLarge| too_large(self.packing))
+    }
+
+    fn response(&self, body: String) -> Response {
+        let response = Response::text(200, self.format.content_type(), body);
+        match self.packing {
+            Packing::Gzip => response.in_base64().with_header("content-encoding", "gzip"),
+            Packing::Plain => response,
+        }
+    }
 }
 
 /// Of what version the answer is: for the caller's cache, and for people.
-fn with_freshness(
-    response: Response,
-    newest: &Snapshot,
-    version: SnapshotId,
-    tag: &str,
-) -> Response {
-    let response = response
+fn with_freshness(response: Response, start: Cursor, key: &PageKey, tag: &str) -> Response {
+    let mut response = response
         .with_header("etag", tag)
         .with_header("cache-control", CACHE_CONTROL)
-        .with_header("x-versao", version.0.to_string());
-    if version != newest.id {
-        // When an older version was loaded is not known any more.
-        return response;
+        .with_header("x-versao", start.version.0.to_string());
+    if Packing::is_asked_for(key.format) {
+        response = response.with_header("vary", "accept-encoding");
     }
-    response
-        .with_header("last-modified", http_date(newest.committed))
-        .with_header("x-carregado-em", newest.committed.to_string())
+    match start.loaded {
+        None => response,
+        Some(loaded) => response
+            .with_header("last-modified", http_date(loaded))
+            .with_header("x-carregado-em", loaded.to_string()),
+    }
 }
 
 /// The same for the same answer: its version, and what was asked of it.
 fn entity_tag(version: SnapshotId, key: &PageKey) -> String {
     let mut digest = Sha256::new();
     let limit = key.limit.unwrap_or(0);
-    let page = format!("{}|{limit}|{}|", key.format.as_str(), key.passed);
+    let (format, packing) = (key.format.as_str(), key.packing.as_str());
+    let page = format!("{format}|{packing}|{limit}|{}|", key.passed);
     digest.update(page);
     digest.update(key.asked.canonical());
     let hex: String = digest
@@ -237,12 +242,6 @@ fn next_query(request: &Request, cursor: &str) -> String {
     pairs.join("&")
 }
 
-/// Whether Lambda would refuse the answer.
-fn is_too_large(text: &str) -> bool {
-    let escaped = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n');
-    text.len() + text.as_bytes().iter().filter(|byte| escaped(byte)).count() > LARGEST_BODY_BYTES
-}
-
 /// `Fri, 20 Nov 2026 12:00:00 GMT` (RFC 9110 §5.6.7).
 fn http_date(time: UtcMillis) -> String {
     let since = Duration::from_millis(time.get().unsigned_abs());
@@ -254,15 +253,21 @@ fn unknown_cursor() -> Problem {
     Problem::field("cursor", rule)
 }
 
-fn too_large() -> Problem {
+fn too_large(packing: Packing) -> Problem {
     Problem::new(
         413,
         "answer-too-large",
         "The answer is too large for one piece",
     )
-    .with_detail(
-        "give limite and follow x-proximo-cursor from page to page, or narrow the question",
-    )
+    .with_detail(match packing {
+        Packing::Plain => {
+            "send accept-encoding: gzip with formato=csv or ndjson, give limite and follow \
+             x-proximo-cursor from page to page, or narrow the question"
+        }
+        Packing::Gzip => {
+            "give limite and follow x-proximo-cursor from page to page, or narrow the question"
+        }
+    })
 }
 
 fn problem(error: SourceError) -> Problem {

@@ -9,6 +9,7 @@ mod chosen_source;
 mod cursor;
 mod kept;
 mod lake_source;
+mod packing;
 mod parameters;
 mod source;
 mod warehouse_source;

@@ -15,7 +15,7 @@ pub type Migration = (i64, &'static str, &'static str);
 const LIMITS_AND_JOBS: &str = include_str!("../migrations/ledger.sql");
 
 /// Database 1, in order. A released one never changes; expand before you contract.
-pub const SHOP: [Migration; 11] = [
+pub const SHOP: [Migration; 12] = [
     (1, "core", include_str!("../migrations/0001_core.sql")),
     (
         2,
@@ -46,6 +46,11 @@ pub const SHOP: [Migration; 11] = [
         12,
         "live_room",
         include_str!("../migrations/0012_live_room.sql"),
+    ),
+    (
+        13,
+        "sales_versions",
+        include_str!("../migrations/0013_sales_versions.sql"),
     ),
 ];
 

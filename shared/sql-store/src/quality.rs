@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use domain::time::{Day, UtcMillis};
 use sea_orm::FromQueryResult;
 
-use crate::{Store, StoreError, Tx, Value, page::Page, placeholders, sales_loads, values};
+use crate::{Store, StoreError, Tx, Value, page::Page, placeholders, values};
 
 /// Keys of one statement.
 const BATCH: usize = 1_000;
-/// How much earlier than an export's start its file may say that it was changed: clocks differ.
-const CLOCKS_DIFFER_MS: i64 = 60_000;
 
 /// What a check found for a date.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
@@ -153,44 +151,6 @@ pub async fn known_products(
         known.extend(rows.into_iter().map(|row| row.product_id));
     }
     Ok(Some(known))
-}
-
-/// Whether a date's exported file, where there is one, was loaded or refused.
-///
-/// # Errors
-/// When the database fails.
-pub async fn export_was_loaded(
-    store: &Store,
-    day: Day,
-    bucket: &str,
-    key: &str,
-) -> Result<bool, StoreError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        written_ms: i64,
-    }
-    store
-        .transact(async |tx: &Tx| {
-            let written: Option<Row> = tx
-                .one(
-                    "SELECT written_ms FROM sales_exports WHERE day = ?",
-                    values![day.to_string()],
-                )
-                .await?;
-            let Some(written) = written else {
-                return Ok(true);
-            };
-            tx.exists(
-                "SELECT 1 FROM sales_loads WHERE place = ? AND status <> 'carregando' \
-                 AND modified_ms >= ?",
-                values![
-                    sales_loads::place(bucket, key),
-                    written.written_ms - CLOCKS_DIFFER_MS
-                ],
-            )
-            .await
-        })
-        .await
 }
 
 impl CheckResult {

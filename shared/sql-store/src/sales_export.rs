@@ -13,7 +13,11 @@ use domain::{
 };
 use sea_orm::FromQueryResult;
 
-use crate::{Store, StoreError, Tx, Value, placeholders, products, values};
+use crate::{
+    Store, StoreError, Tx, Value, placeholders, products,
+    sales_loads::{FileVersion, LoadStatus, place},
+    values,
+};
 
 /// Lines of one statement.
 const BATCH: usize = 200;
@@ -179,7 +183,7 @@ async fn lines_of(
     Ok(lines)
 }
 
-/// What was exported for a day.
+/// What was exported for a day, where it is known which version of the file it is.
 ///
 /// # Errors
 /// When the database fails.
@@ -187,7 +191,8 @@ pub async fn exported(store: &Store, day: Day) -> Result<Option<Export>, StoreEr
     store
         .transact(async |tx: &Tx| {
             tx.one(
-                "SELECT sha256, lines_written, orders_written FROM sales_exports WHERE day = ?",
+                "SELECT sha256, lines_written, orders_written FROM sales_exports \
+                 WHERE day = ? AND place <> ''",
                 values![day.to_string()],
             )
             .await
@@ -195,7 +200,75 @@ pub async fn exported(store: &Store, day: Day) -> Result<Option<Export>, StoreEr
         .await
 }
 
-/// Notes what was exported for a day.
+/// How a day's exported file stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportState {
+    /// Nothing was exported: there is nothing to wait for.
+    Nothing,
+    /// Its lines are not in the lake yet.
+    Waiting,
+    /// It was refused.
+    Refused,
+    /// The lake has its lines, by the load of this number.
+    Loaded(i64),
+}
+
+/// How the file that was exported for a day stands: that very version, or a newer one of its key,
+/// as someone mended it. An older version's load says nothing of it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn export_state(store: &Store, day: Day) -> Result<ExportState, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Exported {
+        place: String,
+        object_modified_ms: i64,
+        object_etag: String,
+    }
+    #[derive(FromQueryResult)]
+    struct Loads {
+        number: i64,
+        status: String,
+    }
+    store
+        .transact(async |tx: &Tx| {
+            let exported: Option<Exported> = tx
+                .one(
+                    "SELECT place, object_modified_ms, object_etag FROM sales_exports \
+                     WHERE day = ?",
+                    values![day.to_string()],
+                )
+                .await?;
+            let Some(exported) = exported else {
+                return Ok(ExportState::Nothing);
+            };
+            let loads: Vec<Loads> = tx
+                .all(
+                    "SELECT number, status FROM sales_loads WHERE place = ? \
+                     AND (modified_ms > ? OR modified_ms = ? AND etag = ?) \
+                     ORDER BY modified_ms DESC, number DESC",
+                    values![
+                        exported.place,
+                        exported.object_modified_ms,
+                        exported.object_modified_ms,
+                        exported.object_etag,
+                    ],
+                )
+                .await?;
+            let is = |load: &&Loads, status: LoadStatus| load.status == status.as_str();
+            let refused = |load: &Loads| is(&load, LoadStatus::Refused);
+            Ok(
+                match loads.iter().find(|load| is(load, LoadStatus::Loaded)) {
+                    Some(load) => ExportState::Loaded(load.number),
+                    None if !loads.is_empty() && loads.iter().all(refused) => ExportState::Refused,
+                    None => ExportState::Waiting,
+                },
+            )
+        })
+        .await
+}
+
+/// Notes what was exported for a day, and into which version of which file.
 ///
 /// # Errors
 /// When the database fails: then the next run writes the same file once more.
@@ -203,6 +276,7 @@ pub async fn note_export(
     store: &Store,
     day: Day,
     export: &Export,
+    file: &FileVersion,
     now: UtcMillis,
 ) -> Result<(), StoreError> {
     store
@@ -211,14 +285,17 @@ pub async fn note_export(
             tx.execute("DELETE FROM sales_exports WHERE day = ?", values![&*day])
                 .await?;
             tx.execute(
-                "INSERT INTO sales_exports (day, sha256, lines_written, orders_written, written_ms) \
-                 VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO sales_exports (day, sha256, lines_written, orders_written, written_ms, \
+                 place, object_modified_ms, object_etag) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 values![
                     &*day,
                     export.sha256.as_str(),
                     export.lines_written,
                     export.orders_written,
                     now.get(),
+                    place(&file.bucket, &file.key),
+                    file.modified_ms,
+                    file.etag.as_str(),
                 ],
             )
             .await?;

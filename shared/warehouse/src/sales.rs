@@ -13,11 +13,12 @@ use tokio_postgres::{
 
 use crate::{Warehouse, WarehouseError};
 
-/// The version of a table, and when it came.
+/// The version of a table, and when it was loaded.
 pub(crate) const VERSION: &str = "SELECT versao, \
     TO_CHAR(carregado_em, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') FROM feira_versoes WHERE tabela = $1";
 
-/// Which version of the lake the warehouse holds, and since when; `None` before the first sync.
+/// Which version of the lake the warehouse holds, and when that was loaded; `None` before the first
+/// sync.
 ///
 /// # Errors
 /// When the warehouse fails.

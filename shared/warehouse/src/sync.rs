@@ -3,15 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use domain::{
-    lake::{DataFile, SnapshotId, Table},
-    time::UtcMillis,
-};
+use domain::lake::{DataFile, Snapshot, Table};
 use tokio_postgres::{Transaction, types::Type};
 
 use crate::{Warehouse, WarehouseError, schema};
 
-/// Two at a time would both find the same files missing.
+/// Two at a time would both find the same files missing. It is the first statement of its transaction,
+/// so that what is read after it is what the other one left
+/// (<https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation.html>).
 const LOCK: &str = "LOCK TABLE feira_arquivos";
 const KNOWN_FILES: &str = "SELECT arquivo FROM feira_arquivos WHERE tabela = $1";
 const ADD_FILE: &str = "INSERT INTO feira_arquivos (tabela, arquivo, nome) VALUES ($1, $2, $3)";
@@ -82,8 +81,8 @@ pub const fn sources(target: Table) -> &'static [Table] {
     }
 }
 
-/// Brings `target` to the files of `live`, all of one snapshot, in one transaction. Doing it twice
-/// changes nothing.
+/// Brings `target` to the files of `live`, all of one snapshot, in one transaction, once its tables are
+/// there. Doing it twice changes nothing.
 ///
 /// # Errors
 /// When the warehouse or the load step fails: nothing has changed then.
@@ -92,19 +91,20 @@ pub async fn sync(
     step: &impl LoadStep,
     target: Table,
     live: &[LiveFiles],
-    snapshot: SnapshotId,
-    now: UtcMillis,
+    snapshot: Snapshot,
 ) -> Result<Synced, WarehouseError> {
     let Some(create) = schema::create_statement(target) else {
         return Ok(Synced::default());
     };
     let mut guard = warehouse.client().await?;
-    let transaction = guard.get()?.transaction().await?;
+    let client = guard.get()?;
+    // Each commits by itself: a transaction's first CREATE takes its snapshot, and who then waits for
+    // the lock would read files as they were before.
     for statement in [create, schema::FILES, schema::VERSIONS] {
-        transaction
-            .batch_execute(&step.create_statement(statement))
-            .await?;
+        let statement = step.create_statement(statement);
+        client.batch_execute(&statement).await?;
     }
+    let transaction = client.transaction().await?;
     transaction.batch_execute(LOCK).await?;
     let mut synced = Synced::default();
     for one in live {
@@ -130,7 +130,7 @@ pub async fn sync(
         synced.added += missing.files.len();
         synced.ended += ended.len();
     }
-    set_version(&transaction, target, snapshot, now).await?;
+    set_version(&transaction, target, snapshot).await?;
     transaction.commit().await?;
     Ok(synced)
 }
@@ -253,21 +253,20 @@ async fn mark(
 async fn set_version(
     transaction: &Transaction<'_>,
     target: Table,
-    snapshot: SnapshotId,
-    now: UtcMillis,
+    snapshot: Snapshot,
 ) -> Result<(), WarehouseError> {
     let name = target.name();
     transaction
         .execute_typed(END_VERSION, &[(&name, Type::VARCHAR)])
         .await?;
-    let now = now.to_string();
+    let loaded = snapshot.committed.to_string();
     transaction
         .execute_typed(
             ADD_VERSION,
             &[
                 (&name, Type::VARCHAR),
-                (&snapshot.0, Type::INT8),
-                (&now.trim_end_matches('Z'), Type::VARCHAR),
+                (&snapshot.id.0, Type::INT8),
+                (&loaded.trim_end_matches('Z'), Type::VARCHAR),
             ],
         )
         .await?;

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    lake::{DataFile, SnapshotId, Table},
+    lake::{DataFile, Snapshot, SnapshotId, Table},
     time::UtcMillis,
 };
 use testkit::{postgres_schema, without_redshift_keys};
@@ -68,8 +68,11 @@ async fn held(url: &str, table: Table, states: &[&[(i64, &[&str])]]) -> Vec<usiz
             files: files.collect(),
         }];
         for _ in 0..2 {
-            let snapshot = SnapshotId(snapshot);
-            sync(&warehouse, &step, table, &live, snapshot, now)
+            let snapshot = Snapshot {
+                id: SnapshotId(snapshot),
+                committed: now,
+            };
+            sync(&warehouse, &step, table, &live, snapshot)
                 .await
                 .unwrap();
         }

@@ -8,16 +8,18 @@
 mod lake;
 
 use domain::{
-    lake::{SnapshotId, Table},
+    lake::{DataFile, Snapshot, SnapshotId, Table},
     sales::{Grouping, Question},
     time::UtcMillis,
 };
 use lake::{Lake, Loading};
 use testkit::{Random, postgres_schema};
+use tokio::sync::Notify;
+use tokio_postgres::NoTls;
 use warehouse::{
     Tls, Warehouse, WarehouseError,
     sales::{answer, version},
-    sync::{LiveFiles, Synced, sources, sync},
+    sync::{LiveFiles, LoadStep, Statements, Synced, sources, sync},
 };
 
 fn now() -> UtcMillis {
@@ -26,19 +28,15 @@ fn now() -> UtcMillis {
 
 async fn bring(
     warehouse: &Warehouse,
-    step: &Loading,
+    step: &impl LoadStep,
     live: &[LiveFiles],
     snapshot: i64,
 ) -> Result<Synced, WarehouseError> {
-    sync(
-        warehouse,
-        step,
-        Table::Sales,
-        live,
-        SnapshotId(snapshot),
-        now(),
-    )
-    .await
+    let snapshot = Snapshot {
+        id: SnapshotId(snapshot),
+        committed: now(),
+    };
+    sync(warehouse, step, Table::Sales, live, snapshot).await
 }
 
 /// Every state of a lake that is loaded, replaced, cancelled and compacted at random is reached,
@@ -78,6 +76,94 @@ async fn the_warehouse_holds_the_living_rows_whatever_was_left_out_or_repeated()
             }
         }
     }
+}
+
+/// Begins to load, says so, and goes on when it is told.
+struct Held<'a> {
+    step: Loading,
+    begun: &'a Notify,
+    goes_on: &'a Notify,
+}
+
+impl LoadStep for Held<'_> {
+    fn create_statement(&self, statement: &str) -> String {
+        self.step.create_statement(statement)
+    }
+
+    async fn load(
+        &self,
+        database: &Statements<'_>,
+        staging: &str,
+        table: Table,
+        files: &[DataFile],
+    ) -> Result<(), WarehouseError> {
+        self.begun.notify_one();
+        self.goes_on.notified().await;
+        self.goes_on.notify_one();
+        self.step.load(database, staging, table, files).await
+    }
+}
+
+/// Until somebody waits for a lock of this schema's `feira_arquivos`.
+async fn somebody_waits(url: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let waits = "SELECT 1 FROM pg_locks WHERE NOT granted \
+        AND relation = to_regclass('feira_arquivos')";
+    let mut looks = 0;
+    while client.query(waits, &[]).await.unwrap().is_empty() {
+        looks += 1;
+        assert!(looks < 500, "nobody waited");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// Redshift takes a transaction's snapshot with its first statement, as PostgreSQL does where it is
+/// told to: who waited for the other one then must see what that one did.
+#[tokio::test]
+async fn two_at_once_bring_each_row_once() {
+    let Some(url) = postgres_schema().await else {
+        return;
+    };
+    let mut random = Random::new(5);
+    let mut lake = Lake::default();
+    for _ in 0..3 {
+        lake.change(&mut random);
+    }
+    let first = Warehouse::open(&url, Tls::Never).unwrap();
+    bring(&first, &lake.loading(), &lake.live(), 1)
+        .await
+        .unwrap();
+    while lake.live().iter().all(|one| one.files.is_empty()) || lake.rows().is_empty() {
+        lake.change(&mut random);
+    }
+    lake.change(&mut random);
+    let strict = format!("{url}%20-cdefault_transaction_isolation%3Drepeatable%5C%20read");
+    let (one, other) = (
+        Warehouse::open(&strict, Tls::Never).unwrap(),
+        Warehouse::open(&strict, Tls::Never).unwrap(),
+    );
+    let (begun, goes_on) = (Notify::new(), Notify::new());
+    let held = Held {
+        step: lake.loading(),
+        begun: &begun,
+        goes_on: &goes_on,
+    };
+    let (live, late) = (lake.live(), lake.loading());
+    let (one, other, ()) = tokio::join!(
+        bring(&one, &held, &live, 2),
+        async {
+            begun.notified().await;
+            bring(&other, &late, &live, 2).await
+        },
+        async {
+            somebody_waits(&url).await;
+            goes_on.notify_one();
+        }
+    );
+    assert!(one.unwrap().inserted_rows > 0);
+    assert_eq!(other.unwrap(), Synced::default());
+    assert_eq!(lake::rows_of(&url).await, lake.rows());
 }
 
 #[tokio::test]

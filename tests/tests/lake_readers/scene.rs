@@ -181,6 +181,7 @@ impl Scene {
         let run = ScheduledRun {
             date: NOON.day(),
             again: false,
+            accepts_empty: false,
         };
         let function = function.with_alike_files(2);
         let done = function.handle(run, &Invocation::at(NOON)).await.unwrap();

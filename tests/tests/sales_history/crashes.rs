@@ -45,7 +45,7 @@ async fn whole(template: &Template, seed: u64) -> usize {
     let (parts, cutter) = world.parts(Cut::Never).await;
     let ended = load(&parts, BUCKET, "vendas/a.csv").await.unwrap().unwrap();
     loaded.extend(taken(&ended, &content));
-    world.check(&loaded, false).await;
+    world.check(&loaded, None).await;
     cutter.points()
 }
 
@@ -63,7 +63,7 @@ async fn killed(template: &Template, seed: u64, point: usize) {
     loaded.extend(taken(&ended, &content));
     let new = expected(&loaded);
     assert!(found == old || found == new, "{told}: {found:?}");
-    world.check(&loaded, false).await;
+    world.check(&loaded, None).await;
 }
 
 #[test]

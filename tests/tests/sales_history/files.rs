@@ -14,6 +14,9 @@ use crate::model::Line;
 /// 2026-01-01T03:00:00Z, the beginning of a São Paulo day.
 const FIRST_MS: i64 = 1_767_236_400_000;
 const HOUR_MS: i64 = 3_600_000;
+/// An empty one is known to nobody.
+pub const REGIONS: [&str; 4] = ["SP", "RJ", "Pará", ""];
+pub const CATEGORIES: [&str; 4] = ["casa", "cama, mesa", "diz \"oi\"", ""];
 
 /// What is in a file.
 #[derive(Debug, Clone)]
@@ -25,13 +28,11 @@ pub struct Content {
     pub repeated: u64,
 }
 
-fn line(random: &mut Random) -> Line {
+fn line(random: &mut Random, orders: u32) -> Line {
     let day = random.below(5) * random.below(12);
     let hour = random.below(24);
-    let names = ["SP", "RJ", "Pará", ""];
-    let categories = ["casa", "cama, mesa", "diz \"oi\"", ""];
     Line {
-        order: format!("P{}", random.below(12)),
+        order: format!("P{}", random.below(orders)),
         product: format!("item {}", random.below(6)),
         quantity: match random.below(10) {
             0 => 0,
@@ -40,15 +41,18 @@ fn line(random: &mut Random) -> Line {
         },
         centavos: random.below(300_000),
         sold_ms: FIRST_MS + (day * 24 + hour) * HOUR_MS,
-        region: names[random.below(names.len())].to_owned(),
-        category: categories[random.below(categories.len())].to_owned(),
+        region: (*random.one_of(&REGIONS)).to_owned(),
+        category: (*random.one_of(&CATEGORIES)).to_owned(),
     }
 }
 
 /// A random file.
 pub fn content(random: &mut Random) -> Content {
-    let count = random.below(14);
-    let mut lines: Vec<Line> = (0..count).map(|_| line(random)).collect();
+    let (count, orders) = match random.below(200) {
+        0 => (30 + random.below(60), 40),
+        _ => (random.below(14), 12),
+    };
+    let mut lines: Vec<Line> = (0..count).map(|_| line(random, orders)).collect();
     if random.percent(25) {
         for line in &mut lines {
             line.region = String::new();

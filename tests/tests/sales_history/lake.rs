@@ -26,7 +26,12 @@ use sql_store::{
     lake::{files_at, newest_snapshot},
 };
 
-use crate::model::{Expected, Line};
+use testkit::Random;
+
+use crate::{
+    files::{CATEGORIES, REGIONS},
+    model::{Expected, Line},
+};
 
 /// The live files of both tables.
 pub async fn live_files(store: &Store) -> [Vec<DataFile>; 2] {
@@ -129,39 +134,71 @@ fn sales_rows(batch: &RecordBatch) -> Vec<(Line, i32, i32, i64)> {
         .collect()
 }
 
-/// Asks for every grouping, of all days and of some, and compares with the lines' own sums.
-pub async fn check_answers(store: &Store, lake: Lake, expected: &Expected) {
-    let [sales, _] = live_files(store).await;
-    let reader = Arc::new(SalesReader::new(lake));
+const GROUPINGS: [Grouping; 5] = [
+    Grouping::Product,
+    Grouping::Region,
+    Grouping::Category,
+    Grouping::Day,
+    Grouping::Month,
+];
+
+/// So many questions, with any filters.
+pub fn questions(random: &mut Random, expected: &Expected, count: usize) -> Vec<Question> {
     let days: BTreeSet<Day> = expected
         .lines
         .iter()
         .map(|(line, _)| day_of(line))
         .collect();
-    let middle = days.iter().nth(days.len() / 2).copied();
-    for grouping in [
-        Grouping::Product,
-        Grouping::Region,
-        Grouping::Category,
-        Grouping::Day,
-        Grouping::Month,
-    ] {
-        for from in [None, middle] {
-            let question = Question {
-                grouping,
-                from,
-                to: None,
-                region: None,
-                category: None,
-                product: None,
-            };
-            let found = reader.answer(&sales, &question).await.unwrap();
-            let found: BTreeMap<Option<String>, Sums> = found
-                .into_iter()
-                .map(|group| (group.key, group.sums))
-                .collect();
-            assert_eq!(found, sums(expected, &question), "{question:?}");
+    let days: Vec<Day> = days.into_iter().collect();
+    let question = |_| {
+        let mut day = || {
+            let is_bound = random.percent(35) && !days.is_empty();
+            is_bound.then(|| *random.one_of(&days))
+        };
+        let (from, to) = (day(), day());
+        let (from, to) = match (from, to) {
+            (Some(from), Some(to)) => (Some(from.min(to)), Some(from.max(to))),
+            other => other,
+        };
+        let mut text = |text: String| random.percent(25).then_some(text);
+        let (region, category) = (text("SP".to_owned()), text("casa".to_owned()));
+        let product = text("item 1".to_owned());
+        Question {
+            grouping: *random.one_of(&GROUPINGS),
+            from,
+            to,
+            region: region.map(|_| (*random.one_of(&REGIONS)).to_owned()),
+            category: category.map(|_| (*random.one_of(&CATEGORIES)).to_owned()),
+            product: product.map(|_| format!("item {}", random.below(6))),
         }
+    };
+    (0..count).map(question).collect()
+}
+
+/// Every grouping of all days.
+pub fn plain_questions() -> Vec<Question> {
+    let question = |grouping| Question {
+        grouping,
+        from: None,
+        to: None,
+        region: None,
+        category: None,
+        product: None,
+    };
+    GROUPINGS.map(question).into()
+}
+
+/// Asks, and compares with the lines' own sums.
+pub async fn check_answers(store: &Store, lake: Lake, expected: &Expected, questions: &[Question]) {
+    let [sales, _] = live_files(store).await;
+    let reader = Arc::new(SalesReader::new(lake));
+    for question in questions {
+        let found = reader.answer(&sales, question).await.unwrap();
+        let found: BTreeMap<Option<String>, Sums> = found
+            .into_iter()
+            .map(|group| (group.key, group.sums))
+            .collect();
+        assert_eq!(found, sums(expected, question), "{question:?}");
     }
 }
 
@@ -169,12 +206,21 @@ fn day_of(line: &Line) -> Day {
     UtcMillis::new(line.sold_ms).unwrap().day()
 }
 
+fn is_other(asked: Option<&String>, found: &str) -> bool {
+    asked.is_some_and(|asked| asked != found)
+}
+
 fn sums(expected: &Expected, question: &Question) -> BTreeMap<Option<String>, Sums> {
     let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let mut groups: BTreeMap<Option<String>, (Sums, BTreeSet<&str>)> = BTreeMap::new();
     for (line, _) in &expected.lines {
         let day = day_of(line);
-        if question.from.is_some_and(|from| day < from) {
+        let is_out = question.from.is_some_and(|from| day < from)
+            || question.to.is_some_and(|to| day > to)
+            || is_other(question.region.as_ref(), &line.region)
+            || is_other(question.category.as_ref(), &line.category)
+            || is_other(question.product.as_ref(), &line.product);
+        if is_out {
             continue;
         }
         let key = match question.grouping {

@@ -22,7 +22,7 @@ use crate::world::{MERGED_FILES, Template, simulate};
 /// How many seeds run by default.
 const SEEDS: u64 = 2_000;
 /// How many of them run on MariaDB too, where there is one.
-const MARIADB_SEEDS: u64 = 3;
+const MARIADB_SEEDS: u64 = 20;
 
 fn runtime() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();

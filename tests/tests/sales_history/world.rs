@@ -33,14 +33,14 @@ use testkit::Random;
 
 use crate::{
     files::{Content, content},
-    lake::{check_answers, contents},
+    lake::{check_answers, contents, plain_questions, questions},
     model::{Loaded, expected},
 };
 
 pub const BUCKET: &str = "sales-bucket";
 const DATABASE: &str = "banco1.sqlite";
 /// Rounds of a seed on MariaDB, whose database takes long to make.
-const MARIADB_ROUNDS: usize = 15;
+const MARIADB_ROUNDS: usize = 4;
 /// Files of sales that all seeds put together.
 pub static MERGED_FILES: AtomicU64 = AtomicU64::new(0);
 /// 2026-06-01: when the files were changed.
@@ -82,6 +82,27 @@ pub struct World {
 }
 
 impl World {
+    /// A copy of the template, with what makes loads spill and files many at random.
+    fn random(template: &Template, random: &mut Random) -> Self {
+        let mut world = Self::copy(template);
+        world.make_small(random);
+        world
+    }
+
+    fn make_small(&mut self, random: &mut Random) {
+        let bounds = &mut self.settings.bounds;
+        if random.percent(20) {
+            bounds.sort_budget_bytes = 50 + random.below(1_000);
+        }
+        if random.percent(20) {
+            bounds.file_rows = 2 + random.below(8);
+        }
+    }
+
+    fn lake(&self) -> Lake {
+        Lake::new(Files::Folder(self.folder.clone()), BUCKET)
+    }
+
     pub fn copy(template: &Template) -> Self {
         let folder = quick_folder();
         let file = folder.path().join(DATABASE);
@@ -137,14 +158,20 @@ impl World {
     }
 
     /// Compares the lake with the model.
-    pub async fn check(&self, loaded: &[Loaded], asks: bool) {
+    pub async fn check(&self, loaded: &[Loaded], random: Option<&mut Random>) {
         let (parts, _) = self.parts(Cut::Never).await;
         let expected = expected(loaded);
         let found = contents(&parts.store, &self.folder, BUCKET).await;
         assert_eq!(found, expected);
-        if asks {
-            check_answers(&parts.store, Lake::new(parts.files, BUCKET), &expected).await;
+        let Some(random) = random else {
+            return;
+        };
+        let mut asked = questions(random, &expected, 2);
+        // Answers have tests of their own, and take most of the time.
+        if random.one_in(20) {
+            asked.extend(plain_questions());
         }
+        check_answers(&parts.store, self.lake(), &expected, &asked).await;
     }
 }
 
@@ -187,27 +214,23 @@ pub fn taken(load: &Load, content: &Content) -> Option<Loaded> {
 pub async fn simulate(template: &Template, seed: u64) {
     let mut random = Random::new(seed);
     let rounds = 2 + random.below(4);
-    // Answers have tests of their own, and take most of the time.
-    play(
-        &World::copy(template),
-        random,
-        rounds,
-        seed.is_multiple_of(5),
-    )
-    .await;
+    let world = World::random(template, &mut random);
+    play(&world, random, rounds).await;
 }
 
 /// One seed on an empty database.
 pub async fn simulate_on(url: &str, seed: u64) {
-    let world = World::over(url.to_owned(), quick_folder());
+    let mut random = Random::new(seed);
+    let mut world = World::over(url.to_owned(), quick_folder());
+    world.make_small(&mut random);
     let (parts, _) = world.parts(Cut::Never).await;
     sql_store::migrate::migrate(&parts.store, now())
         .await
         .unwrap();
-    play(&world, Random::new(seed), MARIADB_ROUNDS, true).await;
+    play(&world, random, MARIADB_ROUNDS).await;
 }
 
-async fn play(world: &World, mut random: Random, rounds: usize, asks: bool) {
+async fn play(world: &World, mut random: Random, rounds: usize) {
     let mut loaded = Vec::new();
     for _ in 0..rounds {
         let key = |random: &mut Random| format!("vendas/{}.csv", random.below(4));
@@ -236,7 +259,7 @@ async fn play(world: &World, mut random: Random, rounds: usize, asks: bool) {
     }
     let mut known = std::collections::BTreeSet::new();
     loaded.retain(|file: &Loaded| known.insert(file.number));
-    world.check(&loaded, asks).await;
+    world.check(&loaded, Some(&mut random)).await;
 }
 
 /// A load that may be killed, and the event that comes again.
@@ -274,12 +297,12 @@ async fn both(world: &World, first: &Put, second: &Put) -> Vec<Loaded> {
 /// A run of compact-lake to which two files are enough to put together.
 async fn compact_once(world: &World, cut: Cut) -> Option<Result<Compacted, InvocationFailed>> {
     let (parts, cutter) = world.parts(cut).await;
-    let lake = Lake::new(parts.files, BUCKET);
     let documents = Documents::in_sql(parts.store.clone());
-    let function = CompactLake::new(parts.store, documents, lake, now).with_alike_files(2);
+    let function = CompactLake::new(parts.store, documents, world.lake(), now).with_alike_files(2);
     let run = ScheduledRun {
         date: now().day(),
         again: false,
+        accepts_empty: false,
     };
     cutter
         .around(function.handle(run, &Invocation::at(now())))

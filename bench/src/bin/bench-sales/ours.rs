@@ -170,6 +170,7 @@ pub async fn merge(state: &Path) -> Outcome<()> {
     let run = ScheduledRun {
         date: now.day(),
         again: false,
+        accepts_empty: false,
     };
     let done = function.handle(run, &invocation).await;
     let done = done.map_err(|failed| failed.code)?;

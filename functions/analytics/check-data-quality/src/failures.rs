@@ -79,6 +79,50 @@ mod tests {
     use super::*;
     use std::io::Read;
 
+    /// Set in the process of its own that measures memory: other tests would count here too.
+    const MEASURES: &str = "FEIRA_TEST_MEASURES";
+    /// More than gzip and the buffers take, and far less than a million keys.
+    const MOST_GROWTH_KIB: u64 = 2_048;
+
+    /// The most memory that this process ever held.
+    fn peak_kib() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number.unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn a_million_failing_keys_take_no_more_memory_than_a_thousand() {
+        let me = "failures::tests::a_million_failing_keys_take_no_more_memory_than_a_thousand";
+        if std::env::var_os(MEASURES).is_none() {
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args([me, "--exact", "--nocapture"])
+                .env(MEASURES, "1")
+                .output()
+                .unwrap();
+            let told = String::from_utf8_lossy(&child.stdout);
+            assert!(
+                child.status.success() && told.contains("1 passed"),
+                "{told}"
+            );
+            return;
+        }
+        let mut failures = Failures::default();
+        let mut note = |numbers: std::ops::Range<u32>| {
+            for number in numbers {
+                let key = format!("pedido-{number:020}");
+                let header = ["id_pedido", "quantidade_esperada", "quantidade"];
+                failures.note(&header, &[&key, "1", "2"]).unwrap();
+            }
+            peak_kib()
+        };
+        let few = note(0..1_000);
+        let many = note(1_000..1_000_000);
+        assert!(many - few < MOST_GROWTH_KIB, "{few} KiB, then {many} KiB");
+        assert!(failures.finish().unwrap().is_some());
+    }
+
     #[test]
     fn all_of_a_million_failing_keys_are_in_the_file() {
         let mut failures = Failures::default();

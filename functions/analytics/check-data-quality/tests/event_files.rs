@@ -37,6 +37,8 @@ use testkit::{TestDatabase, databases, event, event_cases};
 
 const FUNCTION: &str = "check-data-quality";
 const BUCKET: &str = "feira-vendas";
+const EXPORT: &str = "vendas/exportadas/2026-11-19.csv";
+const HEADER: &str = "id_pedido,id_produto,quantidade,preco,data,regiao,categoria\n";
 
 /// 03:00 on 2026-11-20 in São Paulo: the run is for the day before.
 fn now() -> UtcMillis {
@@ -46,6 +48,21 @@ fn now() -> UtcMillis {
 fn noon(days_before: u32) -> UtcMillis {
     let noon = UtcMillis::parse("2026-11-19T12:00:00-03:00").unwrap();
     noon.minus_days(days_before)
+}
+
+/// When loads end: three hours ago.
+fn ended() -> UtcMillis {
+    now().plus_millis(-3 * 3_600_000)
+}
+
+fn version(key: &str, at: UtcMillis) -> FileVersion {
+    FileVersion {
+        bucket: BUCKET.to_owned(),
+        key: key.to_owned(),
+        modified_ms: at.get(),
+        etag: "e".to_owned(),
+        size_bytes: 1,
+    }
 }
 
 struct Scene {
@@ -84,6 +101,18 @@ impl Scene {
 
     /// Brings lines into the lake, as a load of number `number`.
     async fn load(&self, number: i64, lines: &[Line]) -> Vec<DataFile> {
+        let key = format!("vendas/{number}.csv");
+        self.load_of(number, &key, lines, &[]).await
+    }
+
+    /// The same of the file `key`; `without_sale` are orders that have no sale any more.
+    async fn load_of(
+        &self,
+        number: i64,
+        key: &str,
+        lines: &[Line],
+        without_sale: &[&str],
+    ) -> Vec<DataFile> {
         let path = self.lake.data_path().unwrap();
         catalogue::register(&self.store, &path, now())
             .await
@@ -102,7 +131,10 @@ impl Scene {
             sales.push(&line, fingerprint).unwrap();
         }
         let sorted = sales.finish().unwrap();
-        let nobody = SortedOrders::new(self.folder.path());
+        let mut nobody = SortedOrders::new(self.folder.path());
+        for order in without_sale {
+            nobody.push(order, number).unwrap();
+        }
         let (lake, folder) = (&self.lake, self.folder.path());
         let fate = |_: &str| OrderFate::Ours;
         let kept = RepeatedLines::Kept;
@@ -117,28 +149,25 @@ impl Scene {
         };
         let commit = async |tx: &Tx| catalogue::commit(tx, base, &[], change, now()).await;
         let snapshot: SnapshotId = self.store.transact(commit).await.unwrap();
-        self.load_ended(&format!("vendas/{number}.csv"), snapshot)
-            .await;
+        self.load_ended(key, ended(), Some(snapshot)).await;
         catalogue::files_at(&self.store, Table::Sales, snapshot)
             .await
             .unwrap()
     }
 
-    /// The ledger's row of a load that ended three hours ago.
-    async fn load_ended(&self, key: &str, snapshot: SnapshotId) {
-        let at = now().plus_millis(-3 * 3_600_000);
-        let file = FileVersion {
-            bucket: BUCKET.to_owned(),
-            key: key.to_owned(),
-            modified_ms: at.get(),
-            etag: "e".to_owned(),
-            size_bytes: 1,
-        };
+    /// The ledger's row of a load of a file that was changed at `at`: it made a snapshot, or was
+    /// refused.
+    async fn load_ended(&self, key: &str, at: UtcMillis, snapshot: Option<SnapshotId>) {
+        let file = version(key, at);
         let load = sales_loads::begin(&self.store, &file, at).await.unwrap();
         let report = Report {
             counts: LoadCounts::default(),
             quarantine_key: None,
             json: "{}",
+        };
+        let Some(snapshot) = snapshot else {
+            let refused = sales_loads::refuse(&self.store, load.number, report, at).await;
+            return refused.unwrap();
         };
         let finish =
             async |tx: &Tx| sales_loads::finish(tx, load.number, report, snapshot, at).await;
@@ -166,6 +195,29 @@ impl Scene {
         record_order(&self.store, id, &order, noon(0))
             .await
             .unwrap();
+    }
+
+    /// The date's file was exported, and changed at `at`.
+    async fn exported(&self, at: UtcMillis) {
+        let export = Export {
+            sha256: "0".to_owned(),
+            lines_written: 1,
+            orders_written: 1,
+        };
+        let (day, file) = (noon(0).day(), version(EXPORT, at));
+        note_export(&self.store, day, &export, &file, at)
+            .await
+            .unwrap();
+    }
+
+    async fn put(&self, key: &str, text: &str) {
+        let address = FileAddress::new(BUCKET, key).unwrap();
+        let (content, replace) = (text.as_bytes().to_vec(), files::Overwrite::Replace);
+        let put = self
+            .lake
+            .files()
+            .put(&address, content, "text/csv", replace);
+        put.await.unwrap();
     }
 
     async fn send(&self, case: &str) -> Result<Value, InvocationFailed> {
@@ -345,22 +397,72 @@ async fn a_file_with_other_columns_is_told_and_not_read() {
 async fn an_exported_file_that_was_not_loaded_yet_is_waited_for() {
     for database in databases().await {
         let scene = Scene::new(&database).await;
-        let export = Export {
-            sha256: "0".to_owned(),
-            lines_written: 1,
-            orders_written: 1,
-        };
-        let at = now().plus_millis(-4 * 3_600_000);
-        note_export(&scene.store, noon(0).day(), &export, at)
-            .await
-            .unwrap();
+        let label = database.label();
+        let before = ended().plus_millis(-1_000);
+        // What the date had before it was exported again says nothing.
+        scene.load_ended(EXPORT, before, Some(SnapshotId(1))).await;
+        scene.exported(ended()).await;
         let failed = scene.send("accepted-schedule").await.unwrap_err();
-        assert_eq!(failed.code, "carga_pendente", "{}", database.label());
-        scene
-            .load_ended("vendas/exportadas/2026-11-19.csv", SnapshotId(1))
-            .await;
+        assert_eq!(failed.code, "carga_pendente", "{label}");
+        scene.load_ended(EXPORT, ended(), Some(SnapshotId(1))).await;
+        scene.put(EXPORT, HEADER).await;
         let report = scene.send("accepted-schedule").await.unwrap();
-        assert_eq!(report["situacao"], "feito", "{}", database.label());
+        assert_eq!(report["situacao"], "feito", "{label}");
+    }
+}
+
+#[tokio::test]
+async fn an_exported_file_that_was_refused_holds_the_day_back_until_it_is_mended() {
+    for database in databases().await {
+        let scene = Scene::new(&database).await;
+        let label = database.label();
+        scene.exported(ended()).await;
+        scene.load_ended(EXPORT, ended(), None).await;
+        let failed = scene.send("accepted-schedule").await.unwrap_err();
+        assert_eq!(failed.code, "carga_recusada", "{label}");
+        let mended = ended().plus_millis(1_000);
+        scene.load_ended(EXPORT, mended, Some(SnapshotId(1))).await;
+        scene.put(EXPORT, HEADER).await;
+        let report = scene.send("accepted-schedule").await.unwrap();
+        assert_eq!(report["situacao"], "feito", "{label}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_companys_query_exported_is_held_against_the_lake_order_by_order() {
+    for database in databases().await {
+        let scene = Scene::new(&database).await;
+        let text = format!(
+            "{HEADER}q1,a,2,10.50,2026-11-19,SP,livros\nq1,b,1,9.90,2026-11-19,SP,livros\n\
+             q2,a,1,10.50,2026-11-19,SP,livros\nq3,a,0,1,2026-11-19,SP,livros\n\
+             q4,a,1,1,2026-11-19,SP,livros\nq5,a,1,1,2026-11-19,SP,livros\n\
+             q6,a,1,1,2026-11-18,SP,livros\n"
+        );
+        scene.put(EXPORT, &text).await;
+        scene.exported(ended()).await;
+        let own = [
+            ("q1", "a", 2, 1_050, "SP", 0),
+            ("q1", "b", 1, 990, "SP", 0),
+            ("q2", "a", 2, 1_050, "SP", 0),
+        ];
+        scene.load_of(1, EXPORT, &own, &["q3"]).await;
+        // A newer file speaks of q4, and says that q5 has no sale.
+        let newer = [("q4", "a", 7, 100, "SP", 0)];
+        scene.load_of(2, "vendas/novo.csv", &newer, &["q5"]).await;
+        scene.send("accepted-schedule").await.unwrap();
+        let result = &scene.results().await["vendas_contra_pedidos"];
+        let label = database.label();
+        assert_eq!(
+            (result.verdict.as_str(), result.failures, result.checked),
+            ("erro", 2, 4),
+            "{label}"
+        );
+        let failing = scene.failing(result).await;
+        assert_eq!(
+            failing[1..],
+            ["q2,1,2,1050,2100", "q6,1,0,100,0"],
+            "{label}"
+        );
     }
 }
 

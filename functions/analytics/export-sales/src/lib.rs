@@ -10,7 +10,7 @@ mod postgres;
 use std::io;
 
 use cold_start::scheduled_job::{UntilDeadline, report};
-use contracts::jobs::JobReport;
+use contracts::{jobs::JobReport, sales::export_key};
 use domain::{
     jobs::SALES_EXPORT,
     time::{Day, UtcMillis},
@@ -23,7 +23,8 @@ use lambda_kit::{
 use sql_store::{
     Store, StoreError, Tx,
     jobs::{self, Attempt, JobRun, RunError},
-    sales_export::{self, orders_of_day},
+    sales_export::{self, Export, orders_of_day},
+    sales_loads::FileVersion,
     sales_source::SalesQuery,
 };
 
@@ -33,6 +34,9 @@ pub use postgres::PostgresQuery;
 
 /// Time kept for writing the file and for ending an attempt, in milliseconds.
 const RESERVE_MS: i64 = 20_000;
+/// A date that has no lines any more is no news to believe at once: the source may be an empty copy, or
+/// have taken a right away. Written, the file would end every sale of that date.
+const EMPTY: &str = "origem_vazia: the date had lines before; aceitar_vazio=true takes them away";
 /// Orders of one page of ours.
 const PAGE_ORDERS: u32 = 500;
 /// Rows of one page of a company's query.
@@ -109,7 +113,12 @@ impl ExportSales {
         }
     }
 
-    async fn export(&self, run: &mut JobRun, attempt: &impl Attempt) -> Result<UtcMillis, Failed> {
+    async fn export(
+        &self,
+        run: &mut JobRun,
+        accepts_empty: bool,
+        attempt: &impl Attempt,
+    ) -> Result<UtcMillis, Failed> {
         let now = attempt.now().ok_or(RunError::OutOfTime)?;
         if now < run.date.end() {
             // What comes later on that day would never be exported.
@@ -128,7 +137,12 @@ impl ExportSales {
         run.count("linhas", finished.export.lines_written);
         run.count("pedidos_sem_itens", without_lines);
         metrics::count("OrdersWithoutItems", without_lines);
-        let is_written = self.write(run.date, &finished, now).await?;
+        let before = sales_export::exported(&self.store, run.date).await?;
+        let had_lines = before.as_ref().is_some_and(|file| file.lines_written > 0);
+        if had_lines && finished.export.lines_written == 0 && !accepts_empty {
+            return Err(RunError::Outside(EMPTY).into());
+        }
+        let is_written = self.write(run.date, before, &finished, now).await?;
         run.count("arquivos_escritos", i64::from(is_written));
         Ok(attempt.now().unwrap_or(now))
     }
@@ -191,12 +205,17 @@ impl ExportSales {
     }
 
     /// False where the file is there as it would be written, or there is nothing to write.
-    async fn write(&self, date: Day, file: &Finished, now: UtcMillis) -> Result<bool, Failed> {
-        let before = sales_export::exported(&self.store, date).await?;
-        let address = FileAddress::new(&self.bucket, &key(date)).map_err(Failed::Files)?;
-        match &before {
+    async fn write(
+        &self,
+        date: Day,
+        before: Option<Export>,
+        file: &Finished,
+        now: UtcMillis,
+    ) -> Result<bool, Failed> {
+        let address = FileAddress::new(&self.bucket, &export_key(date)).map_err(Failed::Files)?;
+        match before {
             None if file.export.lines_written == 0 => return Ok(false),
-            Some(export) if *export == file.export => match self.files.head(&address).await {
+            Some(export) if export == file.export => match self.files.head(&address).await {
                 Ok(_) => return Ok(false),
                 Err(FileError::NotFound) => {}
                 Err(error) => return Err(Failed::Files(error)),
@@ -205,15 +224,17 @@ impl ExportSales {
         }
         let put = self.files.put_file(&address, file.path(), "text/csv");
         put.await.map_err(Failed::Files)?;
-        sales_export::note_export(&self.store, date, &file.export, now).await?;
+        let info = self.files.head(&address).await.map_err(Failed::Files)?;
+        let version = FileVersion {
+            bucket: address.bucket().to_owned(),
+            key: address.key().to_owned(),
+            modified_ms: info.modified_ms,
+            etag: info.etag,
+            size_bytes: info.size_bytes,
+        };
+        sales_export::note_export(&self.store, date, &file.export, &version, now).await?;
         Ok(true)
     }
-}
-
-/// Where the file of a date lies.
-#[must_use]
-pub fn key(date: Day) -> String {
-    format!("vendas/exportadas/{date}.csv")
 }
 
 fn local(error: io::Error) -> Failed {
@@ -231,7 +252,7 @@ impl Handler for ExportSales {
     ) -> Result<JobReport, InvocationFailed> {
         let attempt = UntilDeadline::of(invocation, self.clock, RESERVE_MS);
         let work = async |job: &mut JobRun| {
-            let exported = self.export(job, &attempt).await;
+            let exported = self.export(job, run.accepts_empty, &attempt).await;
             exported.map_err(RunError::from)
         };
         let (store, job) = (&self.store, &SALES_EXPORT);

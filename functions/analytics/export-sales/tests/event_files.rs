@@ -248,10 +248,15 @@ async fn a_companys_own_query_is_read_page_by_page_to_the_same_bytes() {
             n2,a,-1,10.00,2026-11-19,SP,\n\
             n2,b,1,10.00,2026-11-19,SP,\n";
         assert_eq!(scene.file().await, file, "{label}");
-        // The company took the orders back: a file without lines replaces the old one.
+        // A source that is empty all at once is not believed: nothing is written.
         scene.run("DELETE FROM erp").await;
+        let emptied = scene.send("accepted-date-again").await.unwrap_err();
+        assert!(emptied.code.starts_with("origem_vazia"), "{label}");
+        assert!(emptied.code.contains("aceitar_vazio"), "{label}");
+        assert_eq!(scene.file().await, file, "{label}");
+        // The company did take the orders back: a file without lines replaces the old one.
         assert_eq!(
-            scene.counts("accepted-date-again").await,
+            scene.counts("accepted-date-emptied").await,
             counts(0, 0, 0, 1),
             "{label}"
         );

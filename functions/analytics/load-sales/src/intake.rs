@@ -213,7 +213,7 @@ impl Taking {
             deadline: parts.deadline,
             asks,
             started: (parts.clock)(),
-            sorted: SortedSales::new(folder),
+            sorted: SortedSales::with_budget(folder, parts.settings.bounds.sort_budget_bytes),
             waiting: Waiting::default(),
             sums: Sums::default(),
             sold: None,

@@ -23,7 +23,7 @@ use lambda_kit::{
 };
 use sql_store::{Store, sales_loads::LoadStatus};
 
-pub use limits::{BadLines, MOST_PARQUET_ROWS, MOST_TEXT_BYTES};
+pub use limits::{BadLines, Bounds, MOST_PARQUET_ROWS, MOST_TEXT_BYTES};
 pub use load::{LoadError, load};
 pub use settings::{BadSetting, Settings};
 

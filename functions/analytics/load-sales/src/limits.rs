@@ -1,6 +1,6 @@
-//! How large and how bad a file may be.
+//! How large and how bad a file may be, and how much of the lake it may make anew.
 
-use lake::input::Format;
+use lake::{FILE_ROWS, SORT_BUDGET_BYTES, input::Format};
 
 /// The most text of a file, unpacked.
 ///
@@ -17,6 +17,67 @@ pub const MOST_PARQUET_ROWS: u64 = 80_000_000;
 const MOST_PARQUET_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// What is left when no line begins to be read any more, in milliseconds.
 pub(crate) const RESERVE_MS: i64 = 120_000;
+/// What is left when no file of the lake begins to be searched or made anew any more, in milliseconds.
+pub(crate) const FILE_RESERVE_MS: i64 = 60_000;
+/// What a line costs until it lies in the lake, in microseconds: a quarter of the speed of
+/// bench/README.md, as with [`MOST_TEXT_BYTES`]. The same holds for the costs below.
+const LINE_US: u64 = 5;
+/// What it costs to look up a file of the lake.
+const SEARCHED_FILE_US: u64 = 100_000;
+/// What it costs to look up each order of it, where the file names too many for Bloom filters.
+const SEARCHED_ROW_US: u64 = 2;
+/// What a row costs that is written anew.
+const REWRITTEN_ROW_US: u64 = 7;
+/// What all of it may cost: Lambda's time without [`RESERVE_MS`].
+const MOST_WORK_US: u64 = 780_000_000;
+
+/// How a load goes about its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// Memory for lines that are sorted.
+    pub sort_budget_bytes: usize,
+    /// About how many rows a file of the lake gets.
+    pub file_rows: u64,
+    /// What a load may cost by the estimate, in microseconds.
+    pub most_work_us: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            sort_budget_bytes: SORT_BUDGET_BYTES,
+            file_rows: FILE_ROWS,
+            most_work_us: MOST_WORK_US,
+        }
+    }
+}
+
+/// What a load has to do; what it costs does not depend on how fast the day's machine is, so that a
+/// file that was refused would be refused again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Work {
+    /// Lines of the file.
+    pub(crate) lines: u64,
+    /// Files of the lake that may have orders of it.
+    pub(crate) files: u64,
+    /// Rows of theirs whose orders are looked up one by one.
+    pub(crate) searched_rows: u64,
+    /// Rows of those that lose some.
+    pub(crate) rewritten_rows: u64,
+}
+
+impl Work {
+    /// What it costs, in microseconds.
+    pub(crate) const fn cost_us(self) -> u64 {
+        let read = self.lines.saturating_mul(LINE_US);
+        let opened = self.files.saturating_mul(SEARCHED_FILE_US);
+        let searched = self.searched_rows.saturating_mul(SEARCHED_ROW_US);
+        let rewritten = self.rewritten_rows.saturating_mul(REWRITTEN_ROW_US);
+        read.saturating_add(opened)
+            .saturating_add(searched)
+            .saturating_add(rewritten)
+    }
+}
 
 /// More bad lines than both of these refuse the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +118,28 @@ pub(crate) const fn most_bytes(format: Format) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_file_that_is_taken_ends_in_time_where_it_replaces_as_many_lines() {
+        let work = Work {
+            lines: MOST_PARQUET_ROWS,
+            ..Work::default()
+        };
+        assert!(work.cost_us() < MOST_WORK_US);
+        let replacing = Work {
+            files: 40,
+            searched_rows: 40_000_000,
+            rewritten_rows: 40_000_000,
+            ..work
+        };
+        assert!(replacing.cost_us() < MOST_WORK_US);
+        let rewritten_rows = 100_000_000;
+        let beyond = Work {
+            rewritten_rows,
+            ..replacing
+        };
+        assert!(beyond.cost_us() > MOST_WORK_US);
+    }
 
     #[test]
     fn both_the_share_and_the_number_have_to_be_exceeded() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use contracts::sales::LoadReport;
 use domain::lake::Table;
 use files::{FileAddress, FileError, Files, Overwrite};
-use lake::{Lake, LakeError, discard, input::BadFile};
+use lake::{Lake, LakeError, discard};
 use sql_store::{
     StoreError,
     lake::{newest_files, register},
@@ -41,6 +41,9 @@ pub enum LoadError {
     /// Other loads were faster each time.
     #[error("the lake changed below this load {MOST_LOOKS} times")]
     Contended,
+    /// Files or database were so slow that the time did not suffice for a file that it suffices for.
+    #[error("the time of this attempt did not suffice")]
+    OutOfTime,
 }
 
 impl LoadError {
@@ -53,6 +56,7 @@ impl LoadError {
             Self::Lake(_) => "lake_failed",
             Self::Folder(_) => "temporary_folder_failed",
             Self::Contended => "lake_contended",
+            Self::OutOfTime => "out_of_time",
         }
     }
 }
@@ -140,10 +144,7 @@ async fn take(
         Err(IntakeError::File(bad)) => {
             return end_refused(parts, load, &Reason::File(bad), None).await;
         }
-        Err(IntakeError::OutOfTime) => {
-            let reason = Reason::File(BadFile::TooLarge);
-            return end_refused(parts, load, &reason, None).await;
-        }
+        Err(IntakeError::OutOfTime) => return Err(LoadError::OutOfTime),
         Err(IntakeError::TooMuch) => {
             return end_refused(parts, load, &Reason::TooMuch, None).await;
         }
@@ -173,7 +174,9 @@ async fn end_refused(
     let told = report::refused(load, reason, intake, quarantine_key.as_deref(), now);
     let json = json_of(&told);
     let report = Report {
-        counts: intake.map(report::counts_of).unwrap_or_default(),
+        counts: intake
+            .map(|intake| report::counts_of(intake, intake.sums))
+            .unwrap_or_default(),
         quarantine_key: quarantine_key.as_deref(),
         json: &json,
     };
@@ -189,12 +192,12 @@ async fn put_into_lake(
     intake: &Intake,
     folder: &Path,
 ) -> Result<(), LoadError> {
-    let lake = Lake::new(parts.files.clone(), &load.file.bucket);
+    let bounds = &parts.settings.bounds;
+    let lake = Lake::new(parts.files.clone(), &load.file.bucket).with_file_rows(bounds.file_rows);
     let site = Site {
-        store: &parts.store,
+        parts,
         lake: &lake,
         folder,
-        repeated_lines: parts.settings.repeated_lines,
     };
     let quarantine_key = put_quarantine(parts, load, intake).await?;
     for _ in 0..MOST_LOOKS {
@@ -206,6 +209,10 @@ async fn put_into_lake(
                 register(&parts.store, &path, (parts.clock)()).await?;
                 continue;
             }
+            Err(PlaceError::TooMuchWork) => {
+                return end_refused(parts, load, &Reason::TooMuchWork, Some(intake)).await;
+            }
+            Err(PlaceError::OutOfTime) => return Err(LoadError::OutOfTime),
             Err(PlaceError::Store(error)) => return Err(error.into()),
             Err(PlaceError::Lake(error)) => {
                 // A file that ended while it was read may have been removed.
@@ -243,11 +250,11 @@ async fn try_to_end(
     quarantine_key: Option<&str>,
 ) -> Result<(), EndLoadError> {
     let now = (parts.clock)();
-    let repeated_lines = parts.settings.repeated_lines;
-    let told = report::loaded(load, intake, placed, repeated_lines, quarantine_key, now);
+    let sums = report::sums_of(intake, placed, parts.settings.repeated_lines);
+    let told = report::loaded(load, intake, placed, sums, quarantine_key, now);
     let json = json_of(&told);
     let report = Report {
-        counts: report::counts_of(intake),
+        counts: report::counts_of(intake, sums),
         quarantine_key,
         json: &json,
     };

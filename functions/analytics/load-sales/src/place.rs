@@ -10,8 +10,8 @@ use domain::{
     sales::FileRank,
 };
 use lake::{
-    Lake, LakeError, OrderFate, OrderSet, Repeated, RepeatedLines, Rewritten, Sorted, SortedOrders,
-    discard, orders_of, rewrite, write,
+    Lake, LakeError, OrderFate, OrderSet, Repeated, Rewritten, Sorted, SortedOrders, discard,
+    orders_of, rewrite, write,
 };
 use sql_store::{
     Store, StoreError, Tx,
@@ -19,7 +19,11 @@ use sql_store::{
     sales_loads::{Load, LoadedVersion, loaded_versions, ranks},
 };
 
-use crate::owners::{Marks, Owners, Verdict};
+use crate::{
+    Parts,
+    limits::{FILE_RESERVE_MS, Work},
+    owners::{Marks, Owners, Verdict},
+};
 
 /// The tables that a load reads and changes.
 pub(crate) const TABLES: [Table; 2] = [Table::Sales, Table::OrdersWithoutSale];
@@ -50,6 +54,11 @@ pub(crate) enum PlaceError {
     SnapshotGone,
     #[error("the lake is not registered")]
     NotRegistered,
+    /// What it would search and write anew costs more than a load may.
+    #[error("more of the lake would be written anew than time suffices for")]
+    TooMuchWork,
+    #[error("the time of this attempt did not suffice")]
+    OutOfTime,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -67,10 +76,20 @@ impl From<FilesError> for PlaceError {
 
 /// Where a load's work happens.
 pub(crate) struct Site<'a> {
-    pub(crate) store: &'a Store,
+    pub(crate) parts: &'a Parts,
     pub(crate) lake: &'a Lake,
     pub(crate) folder: &'a Path,
-    pub(crate) repeated_lines: RepeatedLines,
+}
+
+impl Site<'_> {
+    /// Lets no file begin for which there may be no time.
+    fn look_at_clock(&self) -> Result<(), PlaceError> {
+        let now = (self.parts.clock)();
+        if now.plus_millis(FILE_RESERVE_MS) > self.parts.deadline {
+            return Err(PlaceError::OutOfTime);
+        }
+        Ok(())
+    }
 }
 
 /// Finds what the load changes, and writes the files that come. What was written before a failure
@@ -80,16 +99,17 @@ pub(crate) async fn place(
     load: &Load,
     sorted: &Sorted,
 ) -> Result<Placed, PlaceError> {
-    let newest = newest_snapshot(site.store).await?;
+    let store = &site.parts.store;
+    let newest = newest_snapshot(store).await?;
     let base = newest.ok_or(PlaceError::NotRegistered)?.id;
-    let versions = versions_of(site.store, load).await?;
+    let versions = versions_of(store, load).await?;
     let mut candidates = Vec::new();
     for table in TABLES {
-        for file in files_at(site.store, table, base).await? {
+        for file in files_at(store, table, base).await? {
             candidates.push((table, file));
         }
     }
-    let owners = owners_of(site.store, load, &versions, &candidates).await?;
+    let owners = owners_of(store, load, &versions, &candidates).await?;
     candidates.retain(|(_, file)| may_concern(file, sorted, &owners));
     let mut added = Vec::new();
     let mut placing = Placing {
@@ -216,11 +236,12 @@ impl Placing<'_> {
             self.others = Marks::on(&self.ours);
             self.replaced = Marks::on(&self.ours);
         }
-        for (table, file) in candidates {
-            if self.loses_rows(*table, file).await? {
-                self.replace(*table, file, added).await?;
-            }
+        let losing = self.losing(sorted, candidates).await?;
+        for (table, file) in losing {
+            self.site.look_at_clock()?;
+            self.replace(table, file, added).await?;
         }
+        self.site.look_at_clock()?;
         let own_fate = if self.owners.is_superseded {
             OrderFate::WithoutSale
         } else {
@@ -236,10 +257,9 @@ impl Placing<'_> {
             _ => own_fate,
         };
         let Site {
+            parts,
             lake,
             folder,
-            repeated_lines,
-            ..
         } = self.site;
         let without_sale = std::mem::replace(&mut self.without_sale, SortedOrders::new(folder));
         let written = write(
@@ -249,11 +269,45 @@ impl Placing<'_> {
             folder,
             &fate,
             without_sale,
-            *repeated_lines,
+            parts.settings.repeated_lines,
         )
         .await?;
         added.extend(written.files);
         Ok((written.lines, written.repeated))
+    }
+
+    /// Looks through the candidates; those that lose rows, where all of them can be written anew in
+    /// time.
+    async fn losing<'c>(
+        &mut self,
+        sorted: &Sorted,
+        candidates: &'c [(Table, DataFile)],
+    ) -> Result<Vec<(Table, &'c DataFile)>, PlaceError> {
+        let most_us = self.site.parts.settings.bounds.most_work_us;
+        let is_searched =
+            |file: &DataFile| !self.ours.is_named() || may_hold_older(file, &self.owners);
+        let searched = candidates.iter().filter(|(_, file)| is_searched(file));
+        let mut work = Work {
+            lines: sorted.lines(),
+            files: candidates.len() as u64,
+            searched_rows: searched.map(|(_, file)| file.rows).sum(),
+            rewritten_rows: 0,
+        };
+        let mut losing = Vec::new();
+        for (table, file) in candidates {
+            if work.cost_us() > most_us {
+                return Err(PlaceError::TooMuchWork);
+            }
+            self.site.look_at_clock()?;
+            if self.loses_rows(*table, file).await? {
+                work.rewritten_rows += file.rows;
+                losing.push((*table, file));
+            }
+        }
+        if work.cost_us() > most_us && !losing.is_empty() {
+            return Err(PlaceError::TooMuchWork);
+        }
+        Ok(losing)
     }
 
     /// Looks through a file; whether it loses rows.

@@ -23,6 +23,8 @@ pub(crate) enum Reason {
     BadLines,
     /// Sums or names are beyond what is counted in.
     TooMuch,
+    /// What it takes the place of lies in more of the lake than can be made anew in time.
+    TooMuchWork,
     /// Another file has its key by now.
     Replaced,
 }
@@ -33,6 +35,7 @@ impl Reason {
             Self::File(bad) => bad.code(),
             Self::BadLines => "linhas_ruins_demais",
             Self::TooMuch => "valores_demais",
+            Self::TooMuchWork => "reescrita_grande",
             Self::Replaced => "arquivo_trocado",
         }
     }
@@ -69,6 +72,12 @@ impl Reason {
                 "corrija as linhas do arquivo de quarentena e envie tudo de novo".to_owned()
             }
             Self::TooMuch => "divida o arquivo por período".to_owned(),
+            Self::TooMuchWork => {
+                "o arquivo substitui pedidos em uma parte do histórico que não se \
+                                  regrava a tempo: divida-o por período, um mês por arquivo, e \
+                                  envie as partes uma depois da outra"
+                    .to_owned()
+            }
             Self::Replaced => "a versão mais nova do arquivo tem uma carga própria".to_owned(),
         }
     }
@@ -114,12 +123,11 @@ pub(crate) fn loaded(
     load: &Load,
     intake: &Intake,
     placed: &Placed,
-    repeated_lines: RepeatedLines,
+    sums: Sums,
     quarantine_key: Option<&str>,
     now: UtcMillis,
 ) -> LoadReport {
     let mut report = begun(load, LoadStatus::Loaded, now);
-    let sums = sums_of(intake, placed, repeated_lines);
     add_intake(&mut report, intake, sums, quarantine_key);
     report.linhas_repetidas = placed.repeated.lines;
     report.pedidos_substituidos = placed.replaced_orders;
@@ -128,7 +136,7 @@ pub(crate) fn loaded(
 }
 
 /// What the lines that are taken come to.
-fn sums_of(intake: &Intake, placed: &Placed, repeated_lines: RepeatedLines) -> Sums {
+pub(crate) fn sums_of(intake: &Intake, placed: &Placed, repeated_lines: RepeatedLines) -> Sums {
     match repeated_lines {
         RepeatedLines::Kept => intake.sums,
         RepeatedLines::Dropped => Sums {
@@ -161,8 +169,8 @@ fn add_intake(report: &mut LoadReport, intake: &Intake, sums: Sums, quarantine_k
     }
 }
 
-/// The counts of the ledger.
-pub(crate) fn counts_of(intake: &Intake) -> LoadCounts {
+/// The counts of the ledger, with the sums that the report tells.
+pub(crate) fn counts_of(intake: &Intake, sums: Sums) -> LoadCounts {
     let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     LoadCounts {
         read: signed(intake.counts.lines),
@@ -170,7 +178,7 @@ pub(crate) fn counts_of(intake: &Intake) -> LoadCounts {
         quarantined: signed(intake.counts.refused_lines()),
         sums: Sums {
             orders: signed(intake.sorted.distinct_orders()),
-            ..intake.sums
+            ..sums
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use lake::RepeatedLines;
 
-use crate::limits::BadLines;
+use crate::limits::{BadLines, Bounds};
 
 /// What may be set of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Settings {
     pub bad_lines: BadLines,
     /// What becomes of lines that are the same to the letter as an earlier one.
     pub repeated_lines: RepeatedLines,
+    /// How the work is gone about; the template does not set it.
+    pub bounds: Bounds,
 }
 
 /// A setting that is none.
@@ -26,6 +28,7 @@ impl Default for Settings {
         Self {
             bad_lines: BadLines::default(),
             repeated_lines: RepeatedLines::Kept,
+            bounds: Bounds::default(),
         }
     }
 }
@@ -68,6 +71,7 @@ impl Settings {
         Ok(Self {
             bad_lines,
             repeated_lines,
+            bounds: Bounds::default(),
         })
     }
 }
@@ -90,6 +94,7 @@ mod tests {
                 lines: 7,
             },
             repeated_lines: RepeatedLines::Dropped,
+            bounds: Bounds::default(),
         };
         assert_eq!(settings, Ok(expected));
         for (name, value) in [

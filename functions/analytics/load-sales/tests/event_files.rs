@@ -10,7 +10,7 @@ use contracts::sales::LoadReport;
 use domain::{lake::Table, time::UtcMillis};
 use files::{FileAddress, Files, FolderFiles};
 use lambda_kit::{Invocation, s3};
-use load_sales::{BadLines, LoadSales, Parts, Settings, load};
+use load_sales::{BadLines, LoadError, LoadSales, Parts, Settings, load};
 use sql_store::{
     Store,
     lake::{files_at, newest_snapshot},
@@ -187,9 +187,11 @@ async fn repeated_lines_are_dropped_where_that_is_set() {
         let line = "1,a,2,39.90,2026-11-20,SP,casa\n";
         let other = "1,a,2,39.9,2026-11-20,SP,casa\n";
         let text = format!("{HEADER}{}{other}", line.repeat(40));
-        let (_, report) = scene.load("vendas/a.csv", text.as_bytes()).await;
+        let (load, report) = scene.load("vendas/a.csv", text.as_bytes()).await;
         assert_eq!((report.linhas_repetidas, report.linhas_no_lago), (39, 2));
         assert_eq!((report.quantidade, report.receita.as_str()), (4, "159.60"));
+        let sums = load.counts.sums;
+        assert_eq!((sums.quantity, sums.revenue_centavos), (4, 15_960));
         assert_eq!(scene.rows().await, (2, 0, 1));
     }
 }
@@ -222,5 +224,53 @@ async fn regions_and_categories_that_a_file_lacks_come_from_the_shop() {
             .await
             .unwrap();
         assert_eq!(files.iter().map(|file| file.rows).sum::<u64>(), 2_500);
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_slow_files_kept_beyond_its_time_goes_on_with_the_next_event() {
+    for mut scene in Scene::everywhere().await {
+        let mut text = HEADER.to_owned();
+        for order in 0..70_000 {
+            text.push_str(&format!("p{order},x,1,1,2026-11-20,,\n"));
+        }
+        fs::write(scene.path("vendas/a.csv"), &text).unwrap();
+        scene.parts.deadline = now().plus_millis(119_000);
+        let late = load(&scene.parts, BUCKET, "vendas/a.csv").await;
+        assert!(matches!(late, Err(LoadError::OutOfTime)), "{late:?}");
+        scene.parts.deadline = now().plus_millis(900_000);
+        let again = load(&scene.parts, BUCKET, "vendas/a.csv").await.unwrap();
+        assert_eq!(again.unwrap().status, LoadStatus::Loaded);
+        assert_eq!(scene.rows().await.0, 70_000);
+        // Few lines are read at once, but no file of the lake is begun shortly before the end.
+        let one = format!("{HEADER}p1,x,2,1,2026-11-20,,\n");
+        fs::write(scene.path("vendas/b.csv"), one).unwrap();
+        scene.parts.deadline = now().plus_millis(59_000);
+        let late = load(&scene.parts, BUCKET, "vendas/b.csv").await;
+        assert!(matches!(late, Err(LoadError::OutOfTime)), "{late:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_replaces_more_of_the_lake_than_there_is_time_for_is_refused_with_advice() {
+    for mut scene in Scene::everywhere().await {
+        let mut text = HEADER.to_owned();
+        for order in 0..1_000 {
+            text.push_str(&format!("p{order},x,1,1,2026-11-20,,\n"));
+        }
+        let (load, _) = scene.load("vendas/a.csv", text.as_bytes()).await;
+        assert_eq!(load.status, LoadStatus::Loaded);
+        // Looking up one file costs 100 ms by the estimate, each row written anew 7 µs.
+        scene.parts.settings.bounds.most_work_us = 106_000;
+        let new = format!("{HEADER}p1000,x,1,1,2026-11-20,,\n");
+        let (load, _) = scene.load("vendas/b.csv", new.as_bytes()).await;
+        assert_eq!(load.status, LoadStatus::Loaded, "it takes nothing's place");
+        let old = format!("{HEADER}p7,x,5,1,2026-11-20,,\n");
+        let (load, report) = scene.load("vendas/c.csv", old.as_bytes()).await;
+        assert_eq!(load.status, LoadStatus::Refused);
+        assert_eq!(report.motivo.as_deref(), Some("reescrita_grande"));
+        assert!(report.conselho.unwrap().contains("período"));
+        assert_eq!(report.linhas_lidas, 1);
+        assert_eq!(scene.rows().await, (1_001, 0, 2));
     }
 }

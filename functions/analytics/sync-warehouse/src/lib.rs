@@ -8,7 +8,7 @@ use cold_start::scheduled_job::{UntilDeadline, report};
 use contracts::jobs::JobReport;
 use domain::{
     jobs::VENDAS_SINCRONIZAR_ARMAZEM,
-    lake::{SnapshotId, Table},
+    lake::{Snapshot, Table},
     time::UtcMillis,
 };
 use lambda_kit::{
@@ -70,7 +70,7 @@ impl<S: LoadStep> SyncWarehouse<S> {
         for target in TARGETS {
             // What an attempt has synced, the next one finds synced.
             // On the heap: the compiler gives up on a future this deep.
-            let synced = Box::pin(self.sync_table(target, now)).await?;
+            let synced = Box::pin(self.sync_table(target)).await?;
             now = attempt.now().ok_or(RunError::OutOfTime)?;
             for (name, count) in [
                 ("arquivos_novos", synced.added as u64),
@@ -88,7 +88,7 @@ impl<S: LoadStep> SyncWarehouse<S> {
         Ok(now)
     }
 
-    async fn sync_table(&self, target: Table, now: UtcMillis) -> Result<Synced, RunError> {
+    async fn sync_table(&self, target: Table) -> Result<Synced, RunError> {
         let tables = sources(target);
         let Some(snapshot) = lake::latest(&self.store, tables).await? else {
             return Ok(Synced::default());
@@ -103,18 +103,17 @@ impl<S: LoadStep> SyncWarehouse<S> {
                 })?;
             live.push(LiveFiles { table, files });
         }
-        self.bring(target, &live, snapshot.id, now).await
+        self.bring(target, &live, snapshot).await
     }
 
     async fn bring(
         &self,
         target: Table,
         live: &[LiveFiles],
-        snapshot: SnapshotId,
-        now: UtcMillis,
+        snapshot: Snapshot,
     ) -> Result<Synced, RunError> {
         let (warehouse, step) = (&self.warehouse, &self.step);
-        sync(warehouse, step, target, live, snapshot, now)
+        sync(warehouse, step, target, live, snapshot)
             .await
             .map_err(|error| {
                 tracing::error!(%error, table = target.name(), "the warehouse was not synced");

@@ -4,7 +4,7 @@ use contracts::fields::{BadMessage, Fields};
 use domain::{
     Invalid,
     identity::CustomerId,
-    jobs::{self, Job},
+    jobs::{self, Graph, Job, PIPELINE_ECOMMERCE},
     time::Day,
 };
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub const MOST_RUNS: i64 = 366;
 /// Dead letters replayed by one command.
 pub const MOST_REPLAYED: i64 = 10_000;
 
-const COMMANDS: &str = "must be migrar, executar, reexecutar, pausar, retomar, backfill, \
+const COMMANDS: &str = "must be migrar, executar, reexecutar, grafo, executar_grafo, pausar, retomar, backfill, \
     verificar, reenviar, reenviar_lotes, historico, publicar_clientes, apagar_cliente, \
     conflitos or resolver_conflito";
 
@@ -34,6 +34,17 @@ pub enum Command {
         date: Option<Day>,
         /// Whether a run that was done is done once more.
         again: bool,
+        /// Whether a source that has nothing any more is believed.
+        accepts_empty: bool,
+    },
+    /// `grafo` and `executar_grafo`: how a date's jobs that belong together stand.
+    Graph {
+        /// The graph.
+        graph: &'static Graph,
+        /// The date; the day before that on which the command came when none is named.
+        date: Option<Day>,
+        /// Whether the first job that is not done is started.
+        starts: bool,
     },
     /// `pausar` and `retomar`: whether a job may start.
     Pause {
@@ -117,11 +128,18 @@ impl Command {
                 job: job(&fields)?,
                 date: fields.parse_optional("data", Day::parse)?,
                 again: false,
+                accepts_empty: flag(&fields, "aceitar_vazio")?,
             },
             "reexecutar" => Self::Run {
                 job: job(&fields)?,
                 date: Some(fields.parse("data", Day::parse)?),
                 again: true,
+                accepts_empty: flag(&fields, "aceitar_vazio")?,
+            },
+            name @ ("grafo" | "executar_grafo") => Self::Graph {
+                graph: fields.parse("grafo", graph)?,
+                date: fields.parse_optional("data", Day::parse)?,
+                starts: name == "executar_grafo",
             },
             "pausar" => Self::Pause {
                 job: job(&fields)?,
@@ -157,14 +175,7 @@ impl Command {
             },
             "resolver_conflito" => Self::SettleConflict {
                 conflict: fields.parse("id_conflito", ConflictId::parse)?,
-                takes: match fields.text("decisao")? {
-                    "aceitar" => true,
-                    "descartar" => false,
-                    _ => {
-                        let rule = "must be aceitar or descartar";
-                        return Err(BadMessage::invalid("decisao", rule));
-                    }
-                },
+                takes: decision(&fields)?,
             },
             "historico" => Self::History {
                 job: job(&fields)?,
@@ -175,6 +186,24 @@ impl Command {
             _ => return Err(BadMessage::invalid("comando", COMMANDS)),
         })
     }
+}
+
+fn decision(fields: &Fields) -> Result<bool, BadMessage> {
+    match fields.text("decisao")? {
+        "aceitar" => Ok(true),
+        "descartar" => Ok(false),
+        _ => Err(BadMessage::invalid(
+            "decisao",
+            "must be aceitar or descartar",
+        )),
+    }
+}
+
+fn graph(name: &str) -> Result<&'static Graph, Invalid> {
+    let rule = "must be pipeline_ecommerce";
+    (name == PIPELINE_ECOMMERCE.name)
+        .then_some(&PIPELINE_ECOMMERCE)
+        .ok_or(Invalid::new(rule))
 }
 
 fn job(fields: &Fields) -> Result<&'static Job, BadMessage> {
@@ -286,6 +315,7 @@ mod tests {
                     "ate": "2026-11-01", "simular": "sim"}),
                 "simular",
             ),
+            (json!({"comando": "grafo", "grafo": "outro"}), "grafo"),
             (json!({"comando": "reenviar"}), "fila"),
             (json!({"comando": "apagar_cliente"}), "id_cliente"),
             (

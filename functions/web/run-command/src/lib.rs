@@ -5,6 +5,7 @@
 
 mod batches;
 mod command;
+mod graph;
 mod replay;
 mod shop;
 mod telesales;
@@ -19,7 +20,7 @@ use invocations::Invoker;
 use lambda_kit::direct::Handler;
 use lambda_kit::{Invocation, InvocationFailed, SealKey, metrics};
 use queues::Queues;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sql_store::jobs::LedgerRow;
 use sql_store::mgm::audit::{BrokenLink, Place, Verdict, verify};
 use sql_store::{Store, StoreError, jobs};
@@ -94,10 +95,27 @@ impl Handler for RunCommand {
     ) -> Result<Value, InvocationFailed> {
         match Command::read(&payload).map_err(refused)? {
             Command::Migrate => self.migrate(invocation.now).await,
-            Command::Run { job, date, again } => {
+            Command::Run {
+                job,
+                date,
+                again,
+                accepts_empty,
+            } => {
                 let date = date.unwrap_or_else(|| invocation.now.day());
-                self.start(job, date, again, invocation.now).await?;
+                let mut event = event_of(date, again, invocation.now);
+                if accepts_empty {
+                    event.insert("aceitar_vazio".to_owned(), true.into());
+                }
+                self.start(job, event).await?;
                 Ok(json!({"job": job.name, "data": date.to_string(), "situacao": "iniciado"}))
+            }
+            Command::Graph {
+                graph,
+                date,
+                starts,
+            } => {
+                let date = date.unwrap_or_else(|| invocation.now.day().previous());
+                self.graph(graph, date, starts, invocation.now).await
             }
             Command::Pause { job, paused } => self.pause(job, paused, invocation.now).await,
             Command::Backfill {
@@ -186,22 +204,15 @@ impl RunCommand {
     }
 
     /// Lambda queues the event: the ledger's lease keeps two runs for one date apart.
-    async fn start(
-        &self,
-        job: &Job,
-        date: Day,
-        again: bool,
-        now: UtcMillis,
-    ) -> Result<(), InvocationFailed> {
+    async fn start(&self, job: &Job, event: Map<String, Value>) -> Result<(), InvocationFailed> {
         let function = self.job_functions.0.get(job.name);
         let (Some(function), Some(invoker)) = (function, &self.invoker) else {
             return Err(InvocationFailed::new(
                 "job_sem_funcao: no function does this job here",
             ));
         };
-        let event = json!({"horario": now.to_string(), "data": date.to_string(), "refazer": again});
         invoker
-            .invoke_async(function, event.to_string().into_bytes())
+            .invoke_async(function, Value::Object(event).to_string().into_bytes())
             .await
             .map_err(|error| InvocationFailed::new(format!("job_nao_iniciado: {error}")))
     }
@@ -240,7 +251,7 @@ impl RunCommand {
             let starts = status.is_none_or(|status| status.may_start(false));
             let before = status.map_or("nunca", status_word);
             if starts && !dry_run {
-                self.start(job, *date, false, now).await?;
+                self.start(job, event_of(*date, false, now)).await?;
             }
             answers.push(json!({"data": day, "antes": before, "inicia": starts}));
         }
@@ -310,6 +321,17 @@ impl RunCommand {
             .await
             .map_err(store_failed)
     }
+}
+
+/// The event that starts a job for a date.
+fn event_of(date: Day, again: bool, now: UtcMillis) -> Map<String, Value> {
+    [
+        ("horario".to_owned(), now.to_string().into()),
+        ("data".to_owned(), date.to_string().into()),
+        ("refazer".to_owned(), again.into()),
+    ]
+    .into_iter()
+    .collect()
 }
 
 fn refused(bad: BadMessage) -> InvocationFailed {

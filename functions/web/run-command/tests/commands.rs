@@ -10,7 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use contracts::fields::BadMessage;
 use documents::Documents;
 use domain::identity::CustomerId;
-use domain::jobs::MGM_SET_PROMOTERS;
+use domain::jobs::{MGM_SET_PROMOTERS, SALES_CHECK_QUALITY, SALES_EXPORT};
+use domain::lake::SnapshotId;
 use domain::time::{Day, UtcMillis};
 use lambda_kit::dead_letter::DeadLetter;
 use lambda_kit::direct::Handler;
@@ -18,12 +19,20 @@ use lambda_kit::{Invocation, InvocationFailed, SealKey};
 use queues::{EmbeddedQueues, OutgoingMessage, QueueDefinition, Queues, embedded_queue_url};
 use run_command::{DeadLetterRoutes, JobFunctions, RunCommand, ShopSettings};
 use serde_json::{Value, json};
-use sql_store::{Store, Tx, customers, jobs, values};
+use sql_store::{
+    Store, Tx, customers, jobs,
+    sales_export::{Export, note_export},
+    sales_loads::{self, FileVersion},
+    values,
+};
 use tempfile::TempDir;
 use testkit::{TestDatabase, databases, event, event_cases};
 
 const FUNCTION: &str = "run-command";
 const KEY: [u8; 32] = [7; 32];
+/// A bundle without a warehouse.
+const JOBS: &str = r#"{"mgm_set_promoters": "f", "vendas_exportar": "g",
+    "vendas_verificar_qualidade": "h"}"#;
 
 struct Scene {
     command: RunCommand,
@@ -76,7 +85,7 @@ impl Scene {
                 dead_letter_routes: DeadLetterRoutes::parse([routes.to_string().as_str()]).unwrap(),
                 invoker: None,
                 batches: None,
-                job_functions: JobFunctions::parse([r#"{"mgm_set_promoters":"f"}"#]).unwrap(),
+                job_functions: JobFunctions::parse([JOBS]).unwrap(),
                 clock: now,
             };
             let scene = Self {
@@ -153,6 +162,82 @@ async fn a_job_is_paused_resumed_and_its_history_and_backfill_are_told_by_the_le
                 {"data": "2026-11-19", "antes": "nunca", "inicia": true},
             ])
         );
+    }
+}
+
+#[tokio::test]
+async fn a_graph_tells_its_steps_and_starts_the_first_that_is_not_done() {
+    for scene in Scene::everywhere().await {
+        let words = |answer: &Value| -> Vec<String> {
+            let steps = answer["etapas"].as_array().unwrap().iter();
+            steps
+                .map(|step| format!("{}: {}", step["etapa"].as_str().unwrap(), step["situacao"]))
+                .collect()
+        };
+        let date = Day::parse("2026-11-19").unwrap();
+        let told = scene.send("accepted-graph").await.unwrap();
+        assert_eq!(
+            (&told["grafo"], &told["data"]),
+            (&json!("pipeline_ecommerce"), &json!("2026-11-19"))
+        );
+        let expected = [
+            "vendas_exportar: \"nunca\"",
+            "carga: \"nada_exportado\"",
+            "vendas_verificar_qualidade: \"nunca\"",
+            "vendas_sincronizar_armazem: \"sem_funcao\"",
+        ];
+        assert_eq!(words(&told), expected);
+        assert_eq!(told["iniciada"], Value::Null);
+        // What would be started shows by the failure: here is no Lambda to ask.
+        let starts = scene.send("accepted-run-graph").await.unwrap_err();
+        assert!(starts.code.starts_with("job_sem_funcao"), "{}", starts.code);
+
+        let run = jobs::start(&scene.store, &SALES_EXPORT, date, false, "t", now()).await;
+        let run = run.unwrap();
+        let running = scene.send("accepted-run-graph").await.unwrap();
+        assert_eq!(running["iniciada"], Value::Null, "it is running already");
+        run.finish(&scene.store, now()).await.unwrap();
+        let file = FileVersion {
+            bucket: "feira-vendas".to_owned(),
+            key: "vendas/exportadas/2026-11-19.csv".to_owned(),
+            modified_ms: 5,
+            etag: "e".to_owned(),
+            size_bytes: 1,
+        };
+        let export = Export {
+            sha256: "0".to_owned(),
+            lines_written: 1,
+            orders_written: 1,
+        };
+        let noted = note_export(&scene.store, date, &export, &file, now()).await;
+        noted.unwrap();
+        let waiting = scene.send("accepted-run-graph").await.unwrap();
+        assert_eq!(
+            words(&waiting)[..2],
+            ["vendas_exportar: \"feito\"", "carga: \"pendente\""]
+        );
+        assert_eq!(waiting["iniciada"], Value::Null, "the load comes first");
+
+        let load = sales_loads::begin(&scene.store, &file, now())
+            .await
+            .unwrap();
+        let report = sales_loads::Report {
+            counts: sales_loads::LoadCounts::default(),
+            quarantine_key: None,
+            json: "{}",
+        };
+        let finish = async |tx: &Tx| {
+            sales_loads::finish(tx, load.number, report, SnapshotId(1), now()).await
+        };
+        scene.store.transact(finish).await.unwrap();
+        let told = scene.send("accepted-graph").await.unwrap();
+        assert_eq!(words(&told)[1], "carga: \"carregada\"");
+        let starts = scene.send("accepted-run-graph").await.unwrap_err();
+        assert!(starts.code.starts_with("job_sem_funcao"), "{}", starts.code);
+        let check = jobs::start(&scene.store, &SALES_CHECK_QUALITY, date, false, "t", now()).await;
+        check.unwrap().finish(&scene.store, now()).await.unwrap();
+        let done = scene.send("accepted-run-graph").await.unwrap();
+        assert_eq!(done["iniciada"], Value::Null, "all of it is done");
     }
 }
 
@@ -307,6 +392,7 @@ async fn every_refused_command_names_its_field() {
             let field = match case.as_str() {
                 "refused-unknown-command" => "comando",
                 "refused-unknown-job" => "job",
+                "refused-unknown-graph" => "grafo",
                 "refused-wrong-date" => "data",
                 "refused-range-backwards" => "ate",
                 "refused-unknown-queue" => "fila",

@@ -1,7 +1,9 @@
 //! The lines of a file of `vendas` as they are stored, whoever wrote them: for those who check them.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Decimal128Type, Int32Type, TimestampMicrosecondType};
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
@@ -37,6 +39,8 @@ pub struct StoredLine<'a> {
     pub day: Option<i32>,
     /// `linha`.
     pub line: Option<i32>,
+    /// `carga`.
+    pub load: Option<i64>,
 }
 
 impl Lake {
@@ -137,6 +141,7 @@ fn visit_batch<E: From<LakeError>>(
     let sold = column(batch, "data", &micros)?;
     let days = column(batch, "dia", &DataType::Date32)?;
     let lines = column(batch, "linha", &DataType::Int32)?;
+    let loads = column(batch, "carga", &DataType::Int64)?;
     macro_rules! at {
         ($column:ident, $kind:ty, $row:ident) => {{
             let column = $column.as_primitive::<$kind>();
@@ -155,6 +160,7 @@ fn visit_batch<E: From<LakeError>>(
             category: text_at(&categories, row),
             day: at!(days, Date32Type, row),
             line: at!(lines, Int32Type, row),
+            load: at!(loads, Int64Type, row),
         })?;
     }
     Ok(())

@@ -79,7 +79,8 @@ async fn sales(
     let mut merged = Merged {
         folder,
         texts: &texts,
-        file: SalesFile::begin(folder, &texts, arrays.clone())?,
+        file: SalesFile::begin(folder, &texts, arrays.clone())?.with_most_rows(lake.file_rows()),
+        file_rows: lake.file_rows(),
         arrays,
         spanning,
         last: None,
@@ -168,6 +169,7 @@ fn least(sources: &[Source]) -> Option<(usize, Option<(i32, String)>)> {
 struct Merged<'t> {
     folder: &'t Path,
     texts: &'t LineTexts,
+    file_rows: u64,
     arrays: TextArrays,
     file: SalesFile<'t>,
     spanning: FingerprintSet,
@@ -193,7 +195,8 @@ impl Merged<'_> {
 
     fn begin_order(&mut self, line: &Line<'_>) -> Result<bool, LakeError> {
         if self.file.is_full_before(line.day, line.order) {
-            let next = SalesFile::begin(self.folder, self.texts, self.arrays.clone())?;
+            let next = SalesFile::begin(self.folder, self.texts, self.arrays.clone())?
+                .with_most_rows(self.file_rows);
             let full = std::mem::replace(&mut self.file, next);
             self.done.extend(full.finish()?);
         }

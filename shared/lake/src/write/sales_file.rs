@@ -88,6 +88,7 @@ pub struct SalesFile<'t> {
     batch: Batch,
     extents: Extents,
     totals: TotalsBuilder,
+    most_rows: u64,
     rows: u64,
     last_order: String,
     last_day: i32,
@@ -113,6 +114,7 @@ impl<'t> SalesFile<'t> {
             batch: Batch::default(),
             extents: Extents::default(),
             totals: TotalsBuilder::new(texts),
+            most_rows: schema::FILE_ROWS,
             rows: 0,
             last_order: String::new(),
             last_day: 0,
@@ -120,11 +122,18 @@ impl<'t> SalesFile<'t> {
         })
     }
 
+    /// Full after about so many rows.
+    pub const fn with_most_rows(mut self, rows: u64) -> Self {
+        self.most_rows = rows;
+        self
+    }
+
     /// Whether the file is full before a line of this day and order.
     pub fn is_full_before(&self, day: i32, order: &str) -> bool {
         let is_new_day = self.last_day != day;
-        self.rows >= schema::FILE_ROWS && (is_new_day || self.last_order != order)
-            || self.rows >= schema::FILE_ROWS_AT_DAY && is_new_day
+        let most_at_day = self.most_rows.saturating_mul(schema::FULL_AT_DAY_TENTHS) / 10;
+        self.rows >= self.most_rows && (is_new_day || self.last_order != order)
+            || self.rows >= most_at_day && is_new_day
     }
 
     /// Writes a line.

@@ -16,6 +16,8 @@ pub struct Response {
     pub cookies: Vec<String>,
     /// The body as text.
     pub body: String,
+    /// Whether that text is the base64 of the bytes that go back.
+    pub is_base64: bool,
 }
 
 impl Response {
@@ -27,6 +29,7 @@ impl Response {
             headers: Vec::new(),
             cookies: Vec::new(),
             body: String::new(),
+            is_base64: false,
         }
     }
 
@@ -51,6 +54,13 @@ impl Response {
         let mut response = Self::empty(status);
         response.body = body.into();
         response.with_header("content-type", content_type)
+    }
+
+    /// The body is the base64 of what goes back.
+    #[must_use]
+    pub const fn in_base64(mut self) -> Self {
+        self.is_base64 = true;
+        self
     }
 
     /// With one more header.
@@ -79,7 +89,7 @@ impl Response {
             "headers": headers,
             "cookies": self.cookies,
             "body": self.body,
-            "isBase64Encoded": false,
+            "isBase64Encoded": self.is_base64,
         })
     }
 }

@@ -1,5 +1,8 @@
+use std::io::Read;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
+use base64::Engine;
+use domain::lake::Snapshot;
 use domain::sales::{Question, Sums};
 use lambda_kit::Invocation;
 use lambda_kit::http::{Handler, answer};
@@ -18,10 +21,10 @@ struct Few {
 impl SalesSource for &Few {
     async fn newest(&self) -> Result<Option<Snapshot>, SourceError> {
         let id = self.version.load(Ordering::Relaxed);
-        let committed = UtcMillis::parse("2026-11-20T12:00:00Z").unwrap();
+        let noon = UtcMillis::parse("2026-11-20T12:00:00Z").unwrap();
         Ok((id > 0).then_some(Snapshot {
             id: SnapshotId(id),
-            committed,
+            committed: noon.plus_millis(id * 1_000),
         }))
     }
 
@@ -42,9 +45,9 @@ impl SalesSource for &Few {
     }
 }
 
-struct Route<'a>(Answers<&'a Few>);
+struct Route<S>(Answers<S>);
 
-impl Handler for Route<'_> {
+impl<S: SalesSource> Handler for Route<S> {
     async fn handle(&self, request: &Request) -> Result<Response, Problem> {
         let asked = Asked::read(request, Ranking::Quantity)?;
         let page = Page::read(request, 4)?;
@@ -52,7 +55,11 @@ impl Handler for Route<'_> {
     }
 }
 
-async fn get(route: &Route<'_>, query: &[(&str, &str)], headers: &[(&str, &str)]) -> Value {
+async fn get<S: SalesSource>(
+    route: &Route<S>,
+    query: &[(&str, &str)],
+    headers: &[(&str, &str)],
+) -> Value {
     let mut call = HttpCall::of("GET /vendas/resumo");
     for (name, value) in query {
         call = call.query(name, value);
@@ -80,11 +87,11 @@ async fn pages_follow_each_other_on_one_version_while_loads_go_on() {
     assert_eq!(keys(&first), ["p8", "p9", "p6", "p7"]);
     assert_eq!(
         first["headers"]["last-modified"],
-        "Fri, 20 Nov 2026 12:00:00 GMT"
+        "Fri, 20 Nov 2026 12:00:01 GMT"
     );
     assert_eq!(
         first["headers"]["x-carregado-em"],
-        "2026-11-20T12:00:00.000Z"
+        "2026-11-20T12:00:01.000Z"
     );
     let mut cursor = first["headers"]["x-proximo-cursor"]
         .as_str()
@@ -100,6 +107,8 @@ async fn pages_follow_each_other_on_one_version_while_loads_go_on() {
     loop {
         let page = get(&route, &[("limite", "4"), ("cursor", &cursor)], &[]).await;
         assert_eq!(page["headers"]["x-versao"], "1");
+        let loaded = &page["headers"]["x-carregado-em"];
+        assert_eq!(loaded, "2026-11-20T12:00:01.000Z", "its own version's");
         rest.extend(keys(&page));
         match page["headers"]["x-proximo-cursor"].as_str() {
             Some(next) => cursor = next.to_owned(),
@@ -173,6 +182,13 @@ async fn before_any_load_the_list_is_empty() {
         (&empty["statusCode"], &empty["body"]),
         (&json!(200), &json!("[]"))
     );
+    assert_eq!(empty["headers"]["cache-control"], "private, no-cache");
+    let tag = empty["headers"]["etag"].as_str().unwrap();
+    let again = get(&route, &[], &[("if-none-match", tag)]).await;
+    assert_eq!(again["statusCode"], 304);
+    few.version.store(1, Ordering::Relaxed);
+    let loaded = get(&route, &[], &[("if-none-match", tag)]).await;
+    assert_eq!(loaded["statusCode"], 200);
 }
 
 #[tokio::test]
@@ -201,8 +217,107 @@ async fn what_is_wrong_is_named() {
     assert_eq!(backwards["statusCode"], 400);
 }
 
-#[test]
-fn what_lambda_would_refuse_is_told_before() {
-    assert!(!is_too_large(&"x".repeat(6_000_000)));
-    assert!(is_too_large(&"\"".repeat(3_000_001)));
+/// Groups whose keys are long, and alike or random.
+struct Many {
+    groups: usize,
+    are_random: bool,
+}
+
+impl SalesSource for &Many {
+    async fn newest(&self) -> Result<Option<Snapshot>, SourceError> {
+        let committed = UtcMillis::parse("2026-11-20T12:00:00Z").unwrap();
+        Ok(Some(Snapshot {
+            id: SnapshotId(1),
+            committed,
+        }))
+    }
+
+    async fn answer(&self, _: SnapshotId, _: &Question) -> Result<Vec<Group>, SourceError> {
+        let mut random = testkit::Random::new(1);
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut letter = || match self.are_random {
+            true => char::from(*random.one_of(letters)),
+            false => 'x',
+        };
+        let group = |at: usize| Group {
+            key: Some(
+                (0..500)
+                    .map(|_| letter())
+                    .chain(at.to_string().chars())
+                    .collect(),
+            ),
+            sums: Sums {
+                quantity: i64::try_from(at).unwrap(),
+                revenue_centavos: 4_990,
+                orders: 1,
+            },
+        };
+        Ok((0..self.groups).map(group).collect())
+    }
+}
+
+fn unpacked(response: &Value) -> String {
+    let packed = response["body"].as_str().unwrap();
+    assert!(packed.len() <= 6_000_000);
+    let packed = base64::engine::general_purpose::STANDARD.decode(packed);
+    let packed = packed.unwrap();
+    let mut text = String::new();
+    let mut gzip = flate2::read::GzDecoder::new(packed.as_slice());
+    gzip.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_as_text_goes_back_as_gzip() {
+    let many = Many {
+        groups: 13_000,
+        are_random: false,
+    };
+    let route = Route(Answers::new(&many));
+    for (format, lines) in [("csv", 13_001), ("ndjson", 13_000)] {
+        let plain = get(&route, &[("formato", format)], &[]).await;
+        assert_eq!(plain["statusCode"], 413, "{format}");
+        assert!(plain["body"].as_str().unwrap().contains("gzip"), "{format}");
+        let accepted = [("accept-encoding", "br, gzip;q=0.9")];
+        let packed = get(&route, &[("formato", format)], &accepted).await;
+        assert_eq!(packed["statusCode"], 200, "{format}");
+        assert_eq!(packed["isBase64Encoded"], true, "{format}");
+        assert_eq!(packed["headers"]["content-encoding"], "gzip", "{format}");
+        assert_eq!(packed["headers"]["vary"], "accept-encoding", "{format}");
+        let text = unpacked(&packed);
+        assert_eq!(text.lines().count(), lines, "{format}");
+        assert!(text.len() > 6_000_000, "{format}");
+        assert!(text.contains("x12999"), "{format}");
+    }
+    // The same question as text has a tag of its own, and JSON is never packed.
+    let few = [("formato", "csv"), ("limite", "3")];
+    let plain = get(&route, &few, &[]).await;
+    let packed = get(&route, &few, &[("accept-encoding", "gzip")]).await;
+    assert_eq!(unpacked(&packed), plain["body"].as_str().unwrap());
+    assert_ne!(packed["headers"]["etag"], plain["headers"]["etag"]);
+    assert_eq!(
+        packed["headers"]["x-proximo-cursor"],
+        plain["headers"]["x-proximo-cursor"]
+    );
+    let json = get(&route, &[], &[("accept-encoding", "gzip")]).await;
+    assert_eq!(json["isBase64Encoded"], false);
+    assert_eq!(keys(&json).len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_too_large_even_as_gzip_is_told_with_advice() {
+    let many = Many {
+        groups: 13_000,
+        are_random: true,
+    };
+    let route = Route(Answers::new(&many));
+    let accepted = [("accept-encoding", "gzip")];
+    let refused = get(&route, &[("formato", "csv")], &accepted).await;
+    assert_eq!(refused["statusCode"], 413);
+    let problem: Value = serde_json::from_str(refused["body"].as_str().unwrap()).unwrap();
+    assert_eq!(problem["type"], "urn:feira:problem:answer-too-large");
+    assert!(problem["detail"].as_str().unwrap().contains("limite"));
+    let page = [("formato", "csv"), ("limite", "5000")];
+    assert_eq!(get(&route, &page, &accepted).await["statusCode"], 200);
+    assert_eq!(get(&route, &page, &[]).await["statusCode"], 200);
 }
