@@ -14,7 +14,8 @@ use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt, registry};
 use crate::{Invocation, clock};
 
 /// Fields whose values may stand in a log: ids, codes, counts and times, never a person.
-const ALLOWED: [&str; 24] = [
+const ALLOWED: [&str; 27] = [
+    "applied",
     "code",
     "count",
     "counts",
@@ -34,10 +35,12 @@ const ALLOWED: [&str; 24] = [
     "problem",
     "reason",
     "referral_id",
+    "refused",
     "route",
     "status",
     "suspicion",
     "table",
+    "unopened",
     "version",
 ];
 const REDACTED: &str = "(redacted)";
