@@ -268,6 +268,6 @@ pub struct SnapshotId(pub i64);
 pub struct Snapshot {
     /// Its number.
     pub id: SnapshotId,
-    /// When it was committed.
+    /// When rows came or went last: files that were merely put together are no news.
     pub committed: UtcMillis,
 }

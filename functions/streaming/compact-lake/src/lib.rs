@@ -172,7 +172,7 @@ impl CompactLake {
         };
         // What is not committed stays for the sweep: another run may have written the very same.
         self.store
-            .transact(async |tx: &Tx| catalogue::commit(tx, SnapshotId(0), &[], change, now).await)
+            .transact(async |tx: &Tx| catalogue::rearrange(tx, change, now).await)
             .await?;
         Ok(Some((small.len(), written.len())))
     }

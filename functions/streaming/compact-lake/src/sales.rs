@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    lake::{DataFile, SnapshotId, Table},
+    lake::{DataFile, Table},
     time::UtcMillis,
 };
 use lake::{LARGE_FILE_ROWS, discard, merge};
 use lambda_kit::Invocation;
 use sql_store::{
     Tx,
-    lake::{Change, commit, newest_files},
+    lake::{Change, newest_files, rearrange},
 };
 
 use crate::{CompactLake, Compacted, StepFailed};
@@ -72,7 +72,7 @@ impl CompactLake {
             .store
             .transact(async |tx: &Tx| {
                 // What a load changed elsewhere meanwhile does not matter; one of these files does.
-                Ok(commit(tx, SnapshotId(0), &[], change, now).await?)
+                Ok(rearrange(tx, change, now).await?)
             })
             .await;
         match committed {

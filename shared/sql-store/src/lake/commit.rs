@@ -82,6 +82,29 @@ pub async fn commit(
     change: Change<'_>,
     now: UtcMillis,
 ) -> Result<SnapshotId, CommitError> {
+    write(tx, base, watched, change, (now, true)).await
+}
+
+/// Adds files with the very rows of those that it ends. It has a snapshot of its own, but when rows
+/// came last stays what it was.
+///
+/// # Errors
+/// [`CommitError::Conflict`] when an ended file is ended already.
+pub async fn rearrange(
+    tx: &Tx,
+    change: Change<'_>,
+    now: UtcMillis,
+) -> Result<SnapshotId, CommitError> {
+    write(tx, SnapshotId(0), &[], change, (now, false)).await
+}
+
+async fn write(
+    tx: &Tx,
+    base: SnapshotId,
+    watched: &[Table],
+    change: Change<'_>,
+    (now, has_news): (UtcMillis, bool),
+) -> Result<SnapshotId, CommitError> {
     let sql = format!(
         "SELECT table_id, changed_snapshot FROM lake_versions ORDER BY table_id{}",
         tx.for_update()
@@ -119,10 +142,17 @@ pub async fn commit(
         add_files(tx, table, &added, first_row, snapshot.snapshot_id).await?;
         widen_columns(tx, table, &added).await?;
         tx.execute(
-            "UPDATE lake_versions SET changed_snapshot = ?, changed_ms = ? WHERE table_id = ?",
-            values![snapshot.snapshot_id, now.get(), table.id()],
+            "UPDATE lake_versions SET changed_snapshot = ? WHERE table_id = ?",
+            values![snapshot.snapshot_id, table.id()],
         )
         .await?;
+        if has_news {
+            tx.execute(
+                "UPDATE lake_versions SET changed_ms = ? WHERE table_id = ?",
+                values![now.get(), table.id()],
+            )
+            .await?;
+        }
     }
     Ok(SnapshotId(snapshot.snapshot_id))
 }

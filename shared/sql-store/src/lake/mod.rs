@@ -11,7 +11,7 @@ mod reading;
 mod register;
 mod removal;
 
-pub use commit::{Change, CommitError, commit};
+pub use commit::{Change, CommitError, commit, rearrange};
 pub use reading::{FilesError, files_at, latest, newest_files, newest_snapshot};
 pub use register::register;
 pub use removal::{expire, forget, known_files, scheduled};

@@ -74,6 +74,21 @@ async fn files_come_and_go_and_each_snapshot_keeps_its_own() {
             .unwrap()
             .unwrap();
         assert_eq!((newest.id, newest.committed), (second, later));
+        let merged = [sales("d", ("p0", "p9"), 3, (1, 4))];
+        let change = Change {
+            added: &merged,
+            ended: &[1, 2],
+            note: "put together",
+        };
+        let tomorrow = later.plus_millis(86_400_000);
+        let work = async |tx: &Tx| lake::rearrange(tx, change, tomorrow).await;
+        let third = scene.store.transact(work).await.unwrap();
+        assert_eq!(scene.names(third).await, ["d.parquet"]);
+        let same = lake::latest(&scene.store, &[Table::Sales])
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!((same.id, same.committed), (third, later), "no row is newer");
         let untouched = lake::latest(&scene.store, &[Table::Stock])
             .await
             .unwrap()
