@@ -233,6 +233,13 @@ async fn run_ddl(store: &Store, statement: &str) -> Result<(), StoreError> {
     store.reach(Point::After(&sql)).await;
     match answer {
         Ok(_) => Ok(()),
+        // Another migrator came between the look and the statement.
+        Err(_)
+            if store.backend() == Backend::Sqlite
+                && is_done_in_sqlite(store, statement).await? =>
+        {
+            Ok(())
+        }
         Err(error) => match judge(&error) {
             crate::error::Verdict::Fatal(StoreError::Refused { code })
                 if ALREADY_THERE.contains(&code.as_str()) =>
