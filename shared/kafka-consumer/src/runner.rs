@@ -43,6 +43,8 @@ const FORGET_PART: u32 = 20;
 const BATCHES_AHEAD: usize = 1;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// The check of the letters' topic is waited for so long; a broker that is away is not waited for.
+const CHECKED_FIRST: Duration = Duration::from_secs(2);
 const METRICS_EVERY: Duration = Duration::from_secs(60);
 const FETCH_LIMIT: Duration = Duration::from_secs(10);
 /// How long a batch that is being applied may take after the process was asked to stop: an
@@ -142,6 +144,13 @@ where
     P::Row: Send + 'static,
     S: ChangeStore<P::Row> + Send + Sync + 'static,
 {
+    let mut checking = tokio::spawn(check_letter_topic(settings.clone()));
+    // The member's threads take over the memory that its client leaves, where the broker is there.
+    let checked = tokio::time::timeout(CHECKED_FIRST, &mut checking).await;
+    let mut is_checked = checked.is_ok();
+    if let Ok(outcome) = checked {
+        outcome.unwrap_or(Err(RunError::PollerEnded))?;
+    }
     let health = Health::new();
     let listener = TcpListener::bind(&settings.health_address)
         .await
@@ -164,8 +173,6 @@ where
         said: Cell::new(None),
     };
     let polling = std::thread::spawn(move || poller.run(&sender));
-    let mut checking = tokio::spawn(check_letter_topic(settings.clone()));
-    let mut is_checked = false;
     let mut checked = Ok(());
     tracing::info!("consuming");
     let applier = Applier {
