@@ -5,8 +5,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use consumer::{ChangeStore, Consumer};
-use contracts::changes::{Projection, Record, Shape};
-use lambda_kit::{SealKey, clock, dead_letter::DeadLetter, kafka::read_record};
+use contracts::changes::{Projection, Shape};
+use lambda_kit::{
+    SealKey, clock,
+    dead_letter::DeadLetter,
+    kafka::{Handler, read_record},
+};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
@@ -82,7 +86,7 @@ pub async fn replay_letters<P>(
 ) -> Result<Replayed, RunError>
 where
     P: Projection,
-    P::Row: Columns,
+    P::Row: Columns + Clone,
 {
     let table = ProjectionTable::<P::Row>::new(store, keys.pseudonyms, P::NAME);
     let consumer = Consumer::<P, _>::new(Shape::parse::<P>(mapping)?, table, clock::now);
@@ -119,20 +123,13 @@ where
 }
 
 /// Whether the record could be read and was applied. The reason of a refusal is logged, and no value.
-async fn take_over<P: Projection, S: ChangeStore<P::Row>>(
-    consumer: &Consumer<P, S>,
-    content: &[u8],
-) -> Result<bool, RunError> {
-    let change = read_record(content).and_then(|record| {
-        consumer.read(&Record {
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            partition: record.partition,
-            offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-        })
-    });
-    let change = match change {
+async fn take_over<P, S>(consumer: &Consumer<P, S>, content: &[u8]) -> Result<bool, RunError>
+where
+    P: Projection,
+    P::Row: Clone,
+    S: ChangeStore<P::Row>,
+{
+    let change = match read_record(content).and_then(|record| consumer.decode(&record)) {
         Ok(change) => change,
         Err(bad) => {
             let field = bad.field.unwrap_or("-");

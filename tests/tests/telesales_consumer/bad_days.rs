@@ -189,19 +189,9 @@ async fn a_database_that_refuses_everything_is_waited_for_and_nobody_is_buried()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_the_database_refuses_is_buried_alone() {
-    let (Some(kafka), Some(_)) = (kafka(), testkit::mariadb().await) else {
-        eprintln!("FEIRA_KAFKA_BROKERS or FEIRA_MARIADB_URL is not set");
+    let Some(mut scene) = Scene::with_narrow_names().await else {
         return;
     };
-    let databases = databases().await;
-    let database = databases.into_iter().find(|one| one.label() == "MariaDB");
-    let topic = Topic::create(kafka.brokers(), &kafka.name("clientes")).await;
-    let mut scene = Scene::new(topic, database.unwrap()).await;
-    // Every name of these streams is longer.
-    let sql = "ALTER TABLE contacts MODIFY name VARCHAR(12)";
-    let store = Store::open(scene.database.url()).await.unwrap();
-    let narrow = async |tx: &Tx| tx.execute(sql, values![]).await;
-    store.transact::<_, StoreError, _>(narrow).await.unwrap();
     let mut stream = Maker::new(90, 10, lambda_kit::clock::now().get()).stream(40);
     let coordinates = scene.topic.produce(&stream.sent).await;
     let member = scene.member(None);

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sql_store::{Store, StoreError, Tx, values};
 use testkit::{databases, kafka};
 
 use crate::member::{Member, Scene, files};
@@ -18,30 +17,18 @@ fn ended(member: Member) -> (Option<i32>, String) {
     tokio::task::block_in_place(|| member.ended())
 }
 
-async fn execute(scene: &Scene, sql: &str) {
-    let store = Store::open(scene.database.url()).await.unwrap();
-    let work = async |tx: &Tx| tx.execute(sql, values![]).await;
-    store.transact::<_, StoreError, _>(work).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_database_refused_comes_back_from_its_letters() {
-    let (Some(kafka), Some(_)) = (kafka(), testkit::mariadb().await) else {
-        eprintln!("FEIRA_KAFKA_BROKERS or FEIRA_MARIADB_URL is not set");
+    let Some(mut scene) = Scene::with_narrow_names().await else {
         return;
     };
-    let databases = databases().await;
-    let database = databases.into_iter().find(|one| one.label() == "MariaDB");
-    let topic = Topic::create(kafka.brokers(), &kafka.name("clientes")).await;
-    let mut scene = Scene::new(topic, database.unwrap()).await;
-    // Every name of these streams is longer.
-    execute(&scene, "ALTER TABLE contacts MODIFY name VARCHAR(12)").await;
     let stream = Maker::new(91, 10, lambda_kit::clock::now().get()).stream(120);
     scene.topic.produce(&stream.sent).await;
     let member = scene.member(None);
     scene.topic.until_consumed(LIMIT).await;
     tokio::task::block_in_place(|| member.terminate());
-    execute(&scene, "ALTER TABLE contacts MODIFY name VARCHAR(200)").await;
+    let wide = "ALTER TABLE contacts MODIFY name VARCHAR(200)";
+    scene.execute(wide).await;
     let unreadable = stream
         .sent
         .iter()

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{pseudonym::PseudonymKey, time::UtcMillis};
 use lambda_kit::SealKey;
-use sql_store::{Store, migrate::TELESALES, migrate::migrate_by};
+use sql_store::{Store, StoreError, Tx, migrate::TELESALES, migrate::migrate_by, values};
 use tempfile::TempDir;
-use testkit::TestDatabase;
+use testkit::{TestDatabase, databases, kafka};
 
 use crate::topic::Topic;
 
@@ -41,6 +41,29 @@ impl Scene {
         let scene = Self::without_tables(topic, database);
         scene.migrate().await;
         scene
+    }
+
+    /// On MariaDB, where every name of the streams is longer than its column; `None` without MariaDB or
+    /// Kafka.
+    pub async fn with_narrow_names() -> Option<Self> {
+        let (Some(kafka), Some(_)) = (kafka(), testkit::mariadb().await) else {
+            eprintln!("FEIRA_KAFKA_BROKERS or FEIRA_MARIADB_URL is not set");
+            return None;
+        };
+        let databases = databases().await;
+        let mut databases = databases.into_iter();
+        let database = databases.find(|one| one.label() == "MariaDB");
+        let topic = Topic::create(kafka.brokers(), &kafka.name("clientes")).await;
+        let scene = Self::new(topic, database.unwrap()).await;
+        let narrow = "ALTER TABLE contacts MODIFY name VARCHAR(12)";
+        scene.execute(narrow).await;
+        Some(scene)
+    }
+
+    pub async fn execute(&self, sql: &str) {
+        let store = Store::open(self.database.url()).await.unwrap();
+        let work = async |tx: &Tx| tx.execute(sql, values![]).await;
+        store.transact::<_, StoreError, _>(work).await.unwrap();
     }
 
     pub fn without_tables(topic: Topic, database: TestDatabase) -> Self {

@@ -1,9 +1,13 @@
 //! Database 2: its migrations, its receipts, and records that its consumer could not read.
 
 use consumer::Consumer;
-use contracts::{changes, telesales};
+use contracts::telesales;
 use domain::{telesales::Contact, time::UtcMillis};
-use lambda_kit::{SealKey, kafka, metrics};
+use lambda_kit::{
+    SealKey,
+    kafka::{self, Handler},
+    metrics,
+};
 use serde_json::{Value, json};
 use sql_store::{
     Store, StoreError,
@@ -54,15 +58,7 @@ impl Telesales {
 
     /// Takes a record over as its consumer would; one that still can't be read stays where it is.
     pub(crate) async fn take_over(&self, content: &[u8], now: UtcMillis) -> bool {
-        let change = kafka::read_record(content).and_then(|record| {
-            self.consumer.read(&changes::Record {
-                key: record.key.as_deref(),
-                value: record.value.as_deref(),
-                partition: record.partition,
-                offset: record.offset,
-                timestamp_ms: record.timestamp_ms,
-            })
-        });
+        let change = kafka::read_record(content).and_then(|record| self.consumer.decode(&record));
         let change = match change {
             Ok(change) => change,
             Err(bad) => {
