@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bench::process_cost;
 use consumer::{ChangeStore, Consumer};
 use contracts::{
@@ -21,7 +22,7 @@ use contracts::{
     telesales::Telesales,
 };
 use domain::{telesales::Contact, time::UtcMillis};
-use kafka_consumer::{KafkaDeadLetters, Keys, Settings};
+use kafka_consumer::{KafkaDeadLetters, Settings};
 use lambda_kit::{SealKey, clock};
 use rdkafka::{
     ClientConfig,
@@ -67,7 +68,6 @@ async fn main() -> Outcome<()> {
     let first = std::env::args().nth(1);
     match first.as_deref() {
         Some("consume-nowhere") => consume_nowhere().await,
-        Some("consume") => consume().await,
         records => {
             let records = records.and_then(|text| text.parse().ok());
             compare(records.unwrap_or(DEFAULT_RECORDS)).await
@@ -88,12 +88,6 @@ async fn consume_nowhere() -> Outcome<()> {
     Ok(kafka_consumer::run(settings, consumer, letters).await?)
 }
 
-async fn consume() -> Outcome<()> {
-    let store = Store::open(&std::env::var("DATABASE_URL")?).await?;
-    let keys = Keys::new(KEY.as_bytes(), KEY.as_bytes())?;
-    Ok(kafka_consumer::start::<Telesales>(settings()?, "", store, keys).await?)
-}
-
 async fn compare(records: usize) -> Outcome<()> {
     let brokers = std::env::var("KAFKA_BROKERS").map_err(|_| "set KAFKA_BROKERS")?;
     let server = std::env::var("MARIADB_URL")
@@ -102,13 +96,23 @@ async fn compare(records: usize) -> Outcome<()> {
     println!("producing {records} records to {topic}");
     produce(&brokers, &topic, records).await?;
     let mut measured = Vec::new();
-    for (name, kind) in [
-        ("nowhere", "consume-nowhere"),
-        ("telesales-consumer", "consume"),
-    ] {
-        let database = database(&server, kind).await?;
-        measured.push(ours(name, kind, &brokers, &topic, &database, records)?);
+    let mut nowhere = Command::new(std::env::current_exe()?);
+    nowhere.arg("consume-nowhere");
+    measured.push(ours("nowhere", nowhere, &brokers, &topic, records)?);
+    let program = std::env::current_exe()?.with_file_name("telesales-consumer");
+    if !program.exists() {
+        return Err(format!("{} is not built", program.display()).into());
     }
+    let mut command = Command::new(program);
+    let key = STANDARD.encode(KEY);
+    command
+        // As its Containerfile has it.
+        .env("MALLOC_ARENA_MAX", "1")
+        .env("TELESALES_DATABASE_URL", database(&server, "ours").await?)
+        .env("TELESALES_PSEUDONYM_KEY", &key)
+        .env("TELESALES_DEAD_LETTER_KEY", &key);
+    let name = "telesales-consumer";
+    measured.push(ours(name, command, &brokers, &topic, records)?);
     let port = server.rsplit(':').next().unwrap_or_default().to_owned();
     if let Ok(program) = std::env::var("BENCH_GO") {
         let name = database(&server, "go").await?;
@@ -190,22 +194,19 @@ async fn database(server: &str, name: &str) -> Outcome<String> {
 
 fn ours(
     name: &'static str,
-    kind: &str,
+    mut command: Command,
     brokers: &str,
     topic: &str,
-    database: &str,
     records: usize,
 ) -> Outcome<Measured> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let health = format!("127.0.0.1:{port}");
     let begun = Instant::now();
-    let child = Command::new(std::env::current_exe()?)
-        .arg(kind)
+    let child = command
         .env("KAFKA_BROKERS", brokers)
         .env("KAFKA_TOPIC", topic)
-        .env("KAFKA_GROUP", format!("{topic}-{kind}"))
+        .env("KAFKA_GROUP", format!("{topic}-{name}"))
         .env("HEALTH_ADDRESS", &health)
-        .env("DATABASE_URL", database)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;

@@ -242,11 +242,11 @@ pub(crate) fn group_member(settings: &Settings) -> ClientConfig {
         )
         .set("fetch.wait.max.ms", "20")
         // librdkafka reads ahead; more than this would only fill memory.
-        .set("queued.max.messages.kbytes", "768")
+        .set("queued.max.messages.kbytes", "256")
         .set("queued.min.messages", "10000")
-        .set("fetch.message.max.bytes", "131072")
-        // A full queue is looked at again soon, and not only after a second.
-        .set("fetch.queue.backoff.ms", "5");
+        .set("fetch.message.max.bytes", "65536")
+        // So short a queue must be looked at again soon, and not only after a second.
+        .set("fetch.queue.backoff.ms", "1");
     if let Some(id) = &settings.instance_id {
         client.set("group.instance.id", id);
     }
