@@ -160,7 +160,7 @@ fn kept() -> String {
         ),
         (
             "the same, of the consumer as a process",
-            "the topic `clientes.cartas-mortas`",
+            "the topic `clientes.televendas.cartas-mortas`",
             format!(
                 "its retention: {LETTER_DAYS} days as it is made, {LONGEST_LETTER_DAYS} at most"
             ),

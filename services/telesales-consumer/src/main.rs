@@ -5,7 +5,7 @@ use std::{env, error::Error, process::ExitCode};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Parser;
 use cold_start::{DatabaseName, Need, SqlParts, aws_credentials, keys};
-use contracts::telesales::Telesales;
+use contracts::{changes::Projection, telesales::Telesales};
 use kafka_consumer::{Keys, Settings, replay_letters};
 use lambda_kit::{clock, logging};
 use secrets::DatabaseUrl;
@@ -49,8 +49,8 @@ Manager or .env, as for the functions):
 Environment, with a default:
   KAFKA_TOPIC                clientes
   KAFKA_GROUP                feira-televendas
-  KAFKA_DEAD_LETTER_TOPIC    clientes.cartas-mortas; its retention is the letters' expiry. Where it
-                             is missing it is made with 14 days; more than 30 are refused
+  KAFKA_DEAD_LETTER_TOPIC    clientes.televendas.cartas-mortas; its retention is the letters' expiry.
+                             Where it is missing it is made with 14 days; more than 30 are refused
   KAFKA_SECURITY             plaintext; or tls, sasl_tls, sasl_plaintext
   KAFKA_SASL_MECHANISM       SCRAM-SHA-512; or SCRAM-SHA-256, PLAIN, and for Amazon MSK AWS_MSK_IAM,
                              which needs AWS_REGION and the role of the process
@@ -86,7 +86,7 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         tracing::info!(count = done.len(), "migrated");
         return Ok(());
     }
-    let mut settings = Settings::read(|name| env::var(name).ok())?;
+    let mut settings = Settings::read(Telesales::NAME, |name| env::var(name).ok())?;
     if settings.cluster.is_iam() {
         let credentials = aws_credentials().await;
         settings.cluster = settings.cluster.with_credentials(credentials);

@@ -1,7 +1,7 @@
 //! What telesales takes of a customer, and what its screens see.
 
 use domain::{
-    personal::{PersonName, Phone, Region},
+    personal::{Phone, Region},
     telesales::Contact,
 };
 use serde::Serialize;
@@ -29,17 +29,20 @@ impl Projection for Telesales {
     ];
     type Row = Contact;
 
-    /// Who did not agree, or has no name or phone, is not kept. A field that is missing altogether
-    /// is an unknown shape: nothing is deleted for it. Nor does a value that is wrong keep anybody
-    /// who withdrew.
+    /// Who withdrew is not kept, whatever else the record holds or lacks; nor who did not agree, or has
+    /// no name or phone. A field that is missing otherwise is an unknown shape: nothing is deleted for
+    /// it.
     fn row(taken: &Taken<'_>) -> Result<Option<Contact>, BadMessage> {
+        if taken.withdraws("consentimentos") {
+            return Ok(None);
+        }
         for field in ["nome", "telefone"] {
             taken.parse_present(field, |_| Ok(()))?;
         }
         if !taken.agrees("consentimentos")? {
             return Ok(None);
         }
-        let name = taken.parse_present("nome", PersonName::parse)?;
+        let name = taken.parse_present("nome", Contact::parse_name)?;
         let phone = taken.parse_present("telefone", Phone::parse)?;
         let region = taken.parse_optional("regiao", Region::parse)?;
         let (Some(name), Some(phone)) = (name, phone) else {

@@ -32,6 +32,25 @@ pub struct Contact {
     pub region: Region,
 }
 
+impl Contact {
+    /// Fewer digits than a document or a phone has.
+    const MOST_DIGITS: usize = 7;
+
+    /// The name of somebody to be called. A document, a phone or an address that stands in its place
+    /// must not reach an agent's screen.
+    ///
+    /// # Errors
+    /// When it is no name.
+    pub fn parse_name(text: &str) -> Result<PersonName, Invalid> {
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let has_letter = text.chars().any(char::is_alphabetic);
+        if !has_letter || text.contains('@') || digits > Self::MOST_DIGITS {
+            return Err(Invalid::new("must be a name, and no number or address"));
+        }
+        PersonName::parse(text)
+    }
+}
+
 /// How a call ended. The list is closed: free text would collect personal data again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallOutcome {

@@ -28,7 +28,8 @@ impl Projection for Newsletter {
         if !taken.agrees("consentimentos")? {
             return Ok(None); // whatever the address is
         }
-        let email = taken.parse_optional("email", Email::parse)?;
+        // Absent, it is an unknown shape, for which nobody is deleted.
+        let email = taken.parse_present("email", Email::parse)?;
         Ok(email.map(Subscriber))
     }
 }
@@ -48,10 +49,10 @@ pub const MIGRATIONS: [Migration; 2] = [(1, "subscribers", TABLE), (2, "receipts
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let settings = Settings::read(|name| env::var(name).ok())?;
+    let settings = Settings::read(Newsletter::NAME, |name| env::var(name).ok())?;
     let store = Store::open(&env::var("DATABASE_URL")?).await?;
     migrate_by(&store, &MIGRATIONS, clock::now()).await?;
-    let key = env::var("NEWSLETTER_KEY")?;
-    let keys = Keys::new(key.as_bytes(), key.as_bytes())?;
+    let (pseudonyms, letters) = (env::var("PSEUDONYM_KEY")?, env::var("DEAD_LETTER_KEY")?);
+    let keys = Keys::new(pseudonyms.as_bytes(), letters.as_bytes())?;
     Ok(kafka_consumer::start::<Newsletter>(settings, "", store, keys).await?)
 }

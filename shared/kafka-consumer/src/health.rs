@@ -18,8 +18,8 @@ const STALLED_MS: i64 = 60_000;
 pub(crate) struct Health {
     started: Instant,
     polled_ms: AtomicI64,
-    /// Since when the store refuses the batch at hand; 0 when it takes them.
-    failing_since_ms: AtomicI64,
+    /// Since when the batch at hand is tried; 0 between batches.
+    trying_since_ms: AtomicI64,
     records: AtomicU64,
 }
 
@@ -28,7 +28,7 @@ impl Health {
         Arc::new(Self {
             started: Instant::now(),
             polled_ms: AtomicI64::new(0),
-            failing_since_ms: AtomicI64::new(0),
+            trying_since_ms: AtomicI64::new(0),
             records: AtomicU64::new(0),
         })
     }
@@ -42,23 +42,21 @@ impl Health {
     }
 
     pub(crate) fn applied(&self, records: usize) {
-        self.failing_since_ms.store(0, Ordering::Relaxed);
+        self.trying_since_ms.store(0, Ordering::Relaxed);
         self.records.fetch_add(records as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn failed(&self) {
+    pub(crate) fn trying(&self) {
         let now = self.elapsed_ms().max(1);
-        let _ =
-            self.failing_since_ms
-                .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        self.trying_since_ms.store(now, Ordering::Relaxed);
     }
 
     fn problem(&self) -> Option<&'static str> {
         let now = self.elapsed_ms();
-        let failing_since = self.failing_since_ms.load(Ordering::Relaxed);
+        let trying_since = self.trying_since_ms.load(Ordering::Relaxed);
         if now - self.polled_ms.load(Ordering::Relaxed) > STALLED_MS {
             Some("kafka_parado")
-        } else if failing_since > 0 && now - failing_since > STALLED_MS {
+        } else if trying_since > 0 && now - trying_since > STALLED_MS {
             Some("banco_falhando")
         } else {
             None
@@ -90,4 +88,24 @@ struct Answer {
     problem: Option<&'static str>,
     #[serde(rename = "registros")]
     records: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_is_tried_for_too_long_is_told() {
+        let health = Health::new();
+        health.trying();
+        assert_eq!(health.problem(), None);
+        let ago = |millis| Instant::now().checked_sub(std::time::Duration::from_millis(millis));
+        let stalled = u64::try_from(STALLED_MS).unwrap() + 1000;
+        let mut health = Arc::into_inner(health).unwrap();
+        health.started = ago(stalled).unwrap();
+        health.polled();
+        assert_eq!(health.problem(), Some("banco_falhando"));
+        health.applied(1);
+        assert_eq!(health.problem(), None);
+    }
 }

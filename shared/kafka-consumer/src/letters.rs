@@ -24,6 +24,9 @@ pub const LETTER_DAYS: u32 = 14;
 pub const LONGEST_LETTER_DAYS: u32 = 30;
 
 const RETENTION: &str = "retention.ms";
+/// Kafka deletes whole segments: a letter stays until the youngest of its segment is too old.
+const SEGMENT: &str = "segment.ms";
+const CLEANUP: &str = "cleanup.policy";
 const DAY_MS: i64 = 86_400_000;
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 const ADMIN_LIMIT: Duration = Duration::from_secs(10);
@@ -91,7 +94,7 @@ pub(crate) async fn check_letter_topic(settings: Settings) -> Result<(), RunErro
         .create_with_context(settings.cluster.context())?;
     let mut is_there = false;
     loop {
-        match retention(&admin, topic).await {
+        match longest_stay(&admin, topic).await {
             Ok(Some(millis)) => {
                 let longest = i64::from(LONGEST_LETTER_DAYS) * DAY_MS;
                 return match (0..=longest).contains(&millis) {
@@ -120,8 +123,9 @@ pub(crate) async fn check_letter_topic(settings: Settings) -> Result<(), RunErro
     }
 }
 
-/// What the broker tells of the topic's retention.
-async fn retention(
+/// How long the topic keeps a letter at most, in milliseconds; below zero for ever. Nothing where the
+/// broker does not tell.
+async fn longest_stay(
     admin: &AdminClient<ClusterContext>,
     topic: &str,
 ) -> Result<Option<i64>, KafkaError> {
@@ -129,16 +133,29 @@ async fn retention(
     let asked = [ResourceSpecifier::Topic(topic)];
     let told = admin.describe_configs(&asked, &options).await?;
     let config = told.into_iter().next().and_then(Result::ok);
-    let entry = config.as_ref().and_then(|config| config.get(RETENTION));
-    let value = entry.and_then(|entry| entry.value.as_ref());
-    Ok(value.and_then(|value| value.parse().ok()))
+    let value = |name| {
+        let entry = config.as_ref().and_then(|config| config.get(name));
+        entry.and_then(|entry| entry.value.as_deref())
+    };
+    let millis = |name| value(name).and_then(|value| value.parse::<i64>().ok());
+    // A compacted topic takes no letters, as they have no key.
+    let is_compacted = value(CLEANUP).is_some_and(|policy| policy.contains("compact"));
+    Ok(millis(RETENTION).map(|retention| match retention {
+        ..0 => retention,
+        _ if is_compacted => -1,
+        _ => retention.saturating_add(millis(SEGMENT).unwrap_or_default()),
+    }))
 }
 
 /// The topic is there: true where it was made here, and not by another member, or before.
 async fn make(admin: &AdminClient<ClusterContext>, topic: &str) -> Result<bool, String> {
     let retention = (i64::from(LETTER_DAYS) * DAY_MS).to_string();
+    let segment = DAY_MS.to_string();
     // As many replicas as the cluster has by default.
-    let new = NewTopic::new(topic, 1, TopicReplication::Fixed(-1)).set(RETENTION, &retention);
+    let new = NewTopic::new(topic, 1, TopicReplication::Fixed(-1))
+        .set(RETENTION, &retention)
+        .set(SEGMENT, &segment)
+        .set(CLEANUP, "delete");
     let options = AdminOptions::new().operation_timeout(Some(ADMIN_LIMIT));
     let made = admin.create_topics(&[new], &options).await;
     match made.map(|made| made.into_iter().next()) {

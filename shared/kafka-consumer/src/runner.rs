@@ -73,8 +73,9 @@ pub enum RunError {
     NotSealed,
     /// Dead letters would lie for longer than they may.
     #[error(
-        "the topic {0} keeps dead letters for longer than {LONGEST_LETTER_DAYS} days: set its \
-         retention.ms, for example to 1209600000"
+        "the topic {0} keeps dead letters for longer than {LONGEST_LETTER_DAYS} days, or compacts \
+         them: set its retention.ms and segment.ms, for example to 1209600000 and 86400000, and its \
+         cleanup.policy to delete"
     )]
     LettersStay(String),
     /// The store failed.
@@ -283,9 +284,13 @@ impl<P: Projection, S: ChangeStore<P::Row>> Applier<P, S> {
     /// Applies a batch, however long the store is away; false when the process must stop before.
     async fn apply(&self, batch: &mut Batch<P::Row>) -> bool {
         let mut wait = FIRST_RETRY;
+        self.health.trying();
         loop {
+            let limit = self.settings.apply_limit;
             let outcome = tokio::select! {
-                outcome = self.try_apply(batch) => outcome,
+                outcome = tokio::time::timeout(limit, self.try_apply(batch)) => {
+                    outcome.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")))
+                }
                 // What is cut off is rolled back.
                 () = self.stopped_for(GRACE) => return false,
             };
@@ -295,7 +300,6 @@ impl<P: Projection, S: ChangeStore<P::Row>> Applier<P, S> {
                     return true;
                 }
                 Err(reason) => {
-                    self.health.failed();
                     tracing::warn!(reason = %reason, "batch will be retried");
                     metrics::count("BatchesRetried", 1);
                 }
@@ -406,13 +410,14 @@ fn fetch(settings: &Settings, partition: i32, offset: i64) -> Result<Vec<u8>, St
             .client()
             .set("group.id", format!("{}-cartas", settings.group))
             .set("enable.auto.commit", "false")
+            // Where the topic no longer has it, another record answers, and not nobody.
+            .set("auto.offset.reset", "earliest")
             .create_with_context(settings.cluster.context())?;
         let mut place = TopicPartitionList::new();
         place.add_partition_offset(topic, partition, Offset::Offset(offset))?;
         reader.assign(&place)?;
         let found = reader.poll(FETCH_LIMIT).transpose()?;
         Ok(found.map(|message| {
-            // Where the topic was compacted meanwhile, the next record answers instead.
             let is_there = message.offset() == offset;
             let record = Record {
                 key: message.key().filter(|_| is_there),

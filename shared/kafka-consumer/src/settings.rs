@@ -14,7 +14,7 @@ pub struct Settings {
     pub cluster: Cluster,
     /// `KAFKA_TOPIC`.
     pub topic: String,
-    /// `KAFKA_GROUP`: processes of one group share the partitions.
+    /// `KAFKA_GROUP`: processes of one group share the partitions, so each consumer has one of its own.
     pub group: String,
     /// `KAFKA_DEAD_LETTER_TOPIC`: where sealed records go; its retention is their expiry.
     pub dead_letter_topic: String,
@@ -24,6 +24,9 @@ pub struct Settings {
     pub batch_records: usize,
     /// How long a batch that is not full waits for more.
     pub batch_wait: Duration,
+    /// How long the store may take for a batch before it is tried again: a database that is gone does
+    /// not always say so.
+    pub apply_limit: Duration,
     /// `KAFKA_SESSION_TIMEOUT_MS`: a member that is silent for so long has died, and the others get
     /// its partitions.
     pub session_timeout_ms: u32,
@@ -34,22 +37,27 @@ pub struct Settings {
 
 const BATCH_RECORDS: usize = 500;
 const BATCH_WAIT: Duration = Duration::from_millis(50);
+const APPLY_LIMIT: Duration = Duration::from_secs(60);
 /// Kafka's own default of 45 s would make a death felt for that long.
 const SESSION_TIMEOUT_MS: u32 = 10_000;
 
 impl Settings {
-    /// From variables, which `variable` reads: those above and the cluster's ([`Cluster::read`]).
+    /// Of the consumer of this name, from variables, which `variable` reads: those above and the
+    /// cluster's ([`Cluster::read`]).
     ///
     /// # Errors
     /// Names the variable.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
+    pub fn read(
+        name: &str,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, BadSettings> {
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let topic = given("KAFKA_TOPIC").unwrap_or_else(|| "clientes".to_owned());
         Ok(Self {
             cluster: Cluster::read(&variable)?,
-            group: given("KAFKA_GROUP").unwrap_or_else(|| "feira-televendas".to_owned()),
+            group: given("KAFKA_GROUP").unwrap_or_else(|| format!("feira-{name}")),
             dead_letter_topic: given("KAFKA_DEAD_LETTER_TOPIC")
-                .unwrap_or_else(|| format!("{topic}.cartas-mortas")),
+                .unwrap_or_else(|| format!("{topic}.{name}.cartas-mortas")),
             topic,
             health_address: given("HEALTH_ADDRESS").unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
             batch_records: match given("BATCH_RECORDS") {
@@ -61,6 +69,7 @@ impl Settings {
                     .ok_or(BadSettings::Wrong("BATCH_RECORDS", "from 1 to 10000"))?,
             },
             batch_wait: BATCH_WAIT,
+            apply_limit: APPLY_LIMIT,
             session_timeout_ms: match given("KAFKA_SESSION_TIMEOUT_MS") {
                 None => SESSION_TIMEOUT_MS,
                 Some(text) => text
@@ -88,7 +97,7 @@ mod tests {
     use super::*;
 
     fn read(given: &[(&str, &str)]) -> Result<Settings, BadSettings> {
-        Settings::read(|name| {
+        Settings::read("televendas", |name| {
             let found = given.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         })
@@ -109,6 +118,13 @@ mod tests {
             assert!(refused.unwrap_or_default().contains(named), "{named}");
         }
         let settings = read(&[brokers]).unwrap();
-        assert_eq!(settings.dead_letter_topic, "clientes.cartas-mortas");
+        let names = (settings.group, settings.dead_letter_topic);
+        let expected = ("feira-televendas", "clientes.televendas.cartas-mortas");
+        assert_eq!((names.0.as_str(), names.1.as_str()), expected);
+        let other = Settings::read("newsletter", |name| {
+            (name == brokers.0).then(|| brokers.1.to_owned())
+        });
+        let other = other.unwrap();
+        assert_ne!((other.group, other.dead_letter_topic), names);
     }
 }

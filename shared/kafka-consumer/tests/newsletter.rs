@@ -20,6 +20,24 @@ fn the_example_is_short() {
     assert!(lines < 60, "{lines} lines");
 }
 
+#[test]
+fn an_address_under_another_name_deletes_nobody() {
+    let shape = Shape::parse::<Newsletter>("").unwrap();
+    let now = UtcMillis::new(1_795_132_800_000).unwrap();
+    let record = Record {
+        key: None,
+        value: Some(br#"{"id_cliente":"c1","mail":"a@b.c","consentimentos":["newsletter"]}"#),
+        partition: 0,
+        offset: 1,
+        timestamp_ms: now.get(),
+    };
+    let refused = read::<Newsletter>(&shape, &record, now).err().unwrap();
+    assert_eq!(
+        (refused.code, refused.field),
+        ("campo_ausente", Some("email"))
+    );
+}
+
 #[tokio::test]
 async fn the_newsletter_keeps_an_address_of_those_who_agreed() {
     for database in testkit::databases().await {

@@ -59,17 +59,23 @@ async fn letters_have_an_expiry_or_the_process_does_not_run() {
         return;
     };
     let name = kafka.name("clientes");
-    for (place, retention) in [Some("-1"), Some("2678400000"), None]
-        .into_iter()
-        .enumerate()
-    {
+    let (days_14, days_30, days_31) = ("1209600000", "2592000000", "2678400000");
+    let wrong = [
+        ("retention.ms", "-1"),
+        ("retention.ms", days_31),
+        // With a segment of seven days, as is Kafka's default.
+        ("retention.ms", days_30),
+        ("cleanup.policy", "compact"),
+    ];
+    let wrong = wrong.into_iter().map(Some).chain([None]);
+    for (place, setting) in wrong.enumerate() {
         let name = format!("{name}-{place}");
-        let topic = Topic::with_letters_for(kafka.brokers(), &name, retention).await;
+        let topic = Topic::with_letters(kafka.brokers(), &name, setting).await;
         let scene = Scene::new(topic, databases().await.remove(0)).await;
         let member = scene.member(None);
-        if let Some(millis) = retention {
+        if let Some(setting) = setting {
             let (code, told) = ended(member);
-            assert_eq!(code, Some(1), "{millis}: {told}");
+            assert_eq!(code, Some(1), "{setting:?}: {told}");
             assert!(told.contains("retention.ms"), "{told}");
             continue;
         }
@@ -79,7 +85,7 @@ async fn letters_have_an_expiry_or_the_process_does_not_run() {
             tokio::time::sleep(Duration::from_millis(100)).await;
             kept = scene.topic.letters_are_kept_for().await;
         }
-        assert_eq!(kept.as_deref(), Some("1209600000"), "{}", member.told());
+        assert_eq!(kept.as_deref(), Some(days_14), "{}", member.told());
         assert!(tokio::task::block_in_place(|| member.terminate()).success());
     }
 }

@@ -29,16 +29,16 @@ pub struct Topic {
 
 impl Topic {
     pub async fn create(brokers: &str, name: &str) -> Self {
-        Self::with_letters_for(brokers, name, Some("86400000")).await
+        Self::with_letters(brokers, name, Some(("retention.ms", "86400000"))).await
     }
 
-    /// With a topic of dead letters of this retention, or without one.
-    pub async fn with_letters_for(brokers: &str, name: &str, retention: Option<&str>) -> Self {
+    /// With a topic of dead letters that has this setting, or without one.
+    pub async fn with_letters(brokers: &str, name: &str, setting: Option<(&str, &str)>) -> Self {
         let letters = format!("{name}.cartas-mortas");
         let admin: AdminClient<DefaultClientContext> = client(brokers).create().unwrap();
         let topic = |name, partitions| NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let mut topics = vec![topic(name, PARTITIONS).set("max.message.bytes", MOST_BYTES)];
-        topics.extend(retention.map(|millis| topic(&letters, 1).set("retention.ms", millis)));
+        topics.extend(setting.map(|(name, value)| topic(&letters, 1).set(name, value)));
         let made = admin.create_topics(&topics, &AdminOptions::new()).await;
         for topic in made.unwrap() {
             topic.unwrap();

@@ -19,7 +19,10 @@ use crate::fields::BadMessage;
 enum Value<'de> {
     Null,
     Text(Cow<'de, str>),
+    /// Yes, or a withdrawal.
     Agreed(bool),
+    /// Consents that do not speak of the purpose.
+    Unsaid,
     /// Something that no field of its kind holds.
     Wrong,
 }
@@ -71,7 +74,14 @@ fn walk<'de>(
         is_repeated: false,
         is_wrong_shape: false,
     };
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let Ok(text) = std::str::from_utf8(json) else {
+        return Err(BadMessage {
+            code: "utf8_invalido",
+            field: None,
+            rule: "must be UTF-8",
+        });
+    };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let seed = Seed {
         node,
         taken: &mut taken,
@@ -80,11 +90,6 @@ fn walk<'de>(
     // serde's own text quotes what it found, so it is dropped.
     match read.and_then(|()| deserializer.end()) {
         Ok(()) => Ok(taken),
-        Err(_) if std::str::from_utf8(json).is_err() => Err(BadMessage {
-            code: "utf8_invalido",
-            field: None,
-            rule: "must be UTF-8",
-        }),
         Err(_) => Err(BadMessage::NOT_JSON),
     }
 }
@@ -135,6 +140,13 @@ impl<'de> Taken<'de> {
             .ok_or(BadMessage::missing(name))
     }
 
+    /// Whether the field says no to its purpose in so many words.
+    #[must_use]
+    pub fn withdraws(&self, name: &'static str) -> bool {
+        let slot = self.slot(name).and_then(|slot| self.slots.get(slot));
+        matches!(slot, Some(Some(Value::Agreed(false))))
+    }
+
     /// Whether the field's purpose was agreed to. What is not said is not agreed to.
     ///
     /// # Errors
@@ -143,7 +155,7 @@ impl<'de> Taken<'de> {
         let slot = self.slot(name).ok_or(BadMessage::missing(name))?;
         match self.slots.get(slot).and_then(Option::as_ref) {
             None => Err(BadMessage::missing(name)),
-            Some(Value::Null) => Ok(false),
+            Some(Value::Null | Value::Unsaid) => Ok(false),
             Some(Value::Agreed(agreed)) => Ok(*agreed),
             Some(Value::Text(_) | Value::Wrong) => Err(BadMessage::invalid(
                 name,
@@ -166,7 +178,7 @@ impl<'de> Taken<'de> {
             Some(Value::Text(text)) => {
                 Ok(Some(text.as_ref()).filter(|text| !text.trim().is_empty()))
             }
-            Some(Value::Agreed(_) | Value::Wrong) => {
+            Some(Value::Agreed(_) | Value::Unsaid | Value::Wrong) => {
                 Err(BadMessage::invalid(name, "must be a text"))
             }
         }
@@ -310,17 +322,16 @@ impl<'de> Visitor<'de> for Seed<'_, 'de> {
             }
             Node::Leaf(slot, Kind::Consent(purpose)) => {
                 let mut told = None;
-                while let Some(is_ours) = map.next_key_seed(Equals(purpose))? {
+                while let Some(is_ours) = map.next_key_seed(Is(purpose))? {
                     if !is_ours {
                         map.next_value::<IgnoredAny>()?;
                         continue;
                     }
-                    let agreed = map.next_value_seed(Agreement)?;
+                    let agreed = map.next_value_seed(Agreement::Said)?;
                     // Yes and no at once is neither.
                     told = Some(if told.is_none() { agreed } else { Value::Wrong });
                 }
-                let agreed = told.unwrap_or(Value::Agreed(false));
-                self.taken.put(*slot, agreed);
+                self.taken.put(*slot, told.unwrap_or(Value::Unsaid));
             }
             Node::Leaf(slot, Kind::Text) => {
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
@@ -333,11 +344,13 @@ impl<'de> Visitor<'de> for Seed<'_, 'de> {
     fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<(), S::Error> {
         match self.node {
             Node::Leaf(slot, Kind::Consent(purpose)) => {
-                let mut agreed = false;
-                while let Some(is_ours) = items.next_element_seed(Equals(purpose))? {
-                    agreed |= is_ours;
+                let mut told = Value::Unsaid;
+                while let Some(one) = items.next_element_seed(Agreement::Listed(purpose))? {
+                    if told != Value::Wrong && one != Value::Unsaid {
+                        told = one;
+                    }
                 }
-                self.taken.put(*slot, Value::Agreed(agreed));
+                self.taken.put(*slot, told);
                 Ok(())
             }
             _ => {
@@ -372,31 +385,36 @@ impl<'s> Visitor<'_> for Name<'s> {
     }
 }
 
-/// Whether a text, or any other value, is this text.
-struct Equals(&'static str);
+/// Whether a name is this one.
+struct Is(&'static str);
 
-impl<'de> DeserializeSeed<'de> for Equals {
+impl<'de> DeserializeSeed<'de> for Is {
     type Value = bool;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, text: D) -> Result<bool, D::Error> {
-        text.deserialize_str(self)
+    fn deserialize<D: serde::Deserializer<'de>>(self, name: D) -> Result<bool, D::Error> {
+        name.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Equals {
+impl Visitor<'_> for Is {
     type Value = bool;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a text")
+        formatter.write_str("a name")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
-        Ok(text == self.0)
+    fn visit_str<E: Error>(self, name: &str) -> Result<bool, E> {
+        Ok(name == self.0)
     }
 }
 
-/// True or false under a purpose's name.
-struct Agreement;
+/// How a purpose is agreed to.
+enum Agreement {
+    /// By true or false under its name.
+    Said,
+    /// By its name in a list.
+    Listed(&'static str),
+}
 
 impl<'de> DeserializeSeed<'de> for Agreement {
     type Value = Value<'de>;
@@ -410,19 +428,26 @@ impl<'de> Visitor<'de> for Agreement {
     type Value = Value<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("true or false")
+        formatter.write_str("true, false or a purpose's name")
     }
 
     fn visit_bool<E: Error>(self, agreed: bool) -> Result<Value<'de>, E> {
-        Ok(Value::Agreed(agreed))
+        Ok(match self {
+            Self::Said => Value::Agreed(agreed),
+            Self::Listed(_) => Value::Wrong,
+        })
     }
 
     fn visit_unit<E: Error>(self) -> Result<Value<'de>, E> {
-        Ok(Value::Agreed(false))
+        Ok(Value::Unsaid)
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Value<'de>, E> {
-        Ok(Value::Wrong)
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value<'de>, E> {
+        Ok(match self {
+            Self::Said => Value::Wrong,
+            Self::Listed(purpose) if text == purpose => Value::Agreed(true),
+            Self::Listed(_) => Value::Unsaid,
+        })
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<Value<'de>, E> {

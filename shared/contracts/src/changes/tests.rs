@@ -93,6 +93,38 @@ fn withdrawn_consent_deletes_whatever_else_is_wrong_with_the_values() {
 }
 
 #[test]
+fn who_withdraws_in_so_many_words_is_deleted_whatever_is_missing() {
+    let json = r#"{"id_cliente":"c1","versao":7,"consentimentos":{"televendas":false}}"#;
+    let change = parse(json).unwrap();
+    assert_eq!((change.row, change.stamp.version), (None, Some(7)));
+    for unsaid in [r#"{"mgm":false}"#, r#"{"televendas":null}"#, "[]", "null"] {
+        let json = json.replace(r#"{"televendas":false}"#, unsaid);
+        let refused = parse(&json).unwrap_err();
+        assert_eq!(refused.code, "campo_ausente", "{unsaid}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_name_reaches_no_screen() {
+    for wrong in [
+        "52998224725",
+        r#""529.982.247-25""#,
+        r#""Ana 529.982.247-25""#,
+        r#""ana@example.com""#,
+        r#""+55 11 96416-6764""#,
+        r#""-""#,
+    ] {
+        let refused = parse(&GOOD.replace(r#""Ana Lima""#, wrong)).unwrap_err();
+        let named = (refused.code, refused.field);
+        assert_eq!(named, ("campo_invalido", Some("nome")), "{wrong}");
+    }
+    for right in ["Ana 2ª", "D'Ávila", "Ng", "李"] {
+        let change = parse(&GOOD.replace("Ana Lima", right)).unwrap();
+        assert_eq!(change.row.unwrap().name.expose(), right);
+    }
+}
+
+#[test]
 fn consent_that_is_told_twice_is_none() {
     let twice = r#"{"televendas":false,"televendas":true"#;
     let refused = parse(&GOOD.replace(r#"{"televendas":true"#, twice));
@@ -208,6 +240,12 @@ fn an_unknown_shape_is_not_half_read() {
             "campo_repetido",
             None,
         ),
+        (
+            r#"{"televendas":true,"mgm":false}"#,
+            r#"["televendas",{"tipo":"televendas"}]"#,
+            "campo_invalido",
+            Some("consentimentos"),
+        ),
         (r#""segmento""#, r#"segmento"#, "json_invalido", None),
     ] {
         let refusal = parse(&GOOD.replacen(from, to, 1)).unwrap_err();
@@ -223,9 +261,12 @@ fn an_unknown_shape_is_not_half_read() {
     assert_eq!(parse(&huge).unwrap_err().code, "grande_demais");
     let shape = Shape::parse::<Telesales>("").unwrap();
     let now = UtcMillis::new(NOW).unwrap();
-    let broken = [GOOD.as_bytes(), &[b' ', 0xff]].concat();
-    let refused = read::<Telesales>(&shape, &record(None, Some(&broken)), now);
-    assert_eq!(refused.unwrap_err().code, "utf8_invalido");
+    let (before, after) = GOOD.split_once("Flores").unwrap();
+    let inside = [before.as_bytes(), &[0xff], after.as_bytes()].concat();
+    for broken in [[GOOD.as_bytes(), &[b' ', 0xff]].concat(), inside] {
+        let refused = read::<Telesales>(&shape, &record(None, Some(&broken)), now);
+        assert_eq!(refused.unwrap_err().code, "utf8_invalido");
+    }
 }
 
 #[test]

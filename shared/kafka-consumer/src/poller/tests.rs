@@ -31,7 +31,7 @@ fn settings(kafka: &testkit::Kafka) -> Settings {
         "KAFKA_SESSION_TIMEOUT_MS" => Some("2000".to_owned()),
         _ => None,
     };
-    Settings::read(given).unwrap()
+    Settings::read("televendas", given).unwrap()
 }
 
 async fn create_topic(settings: &Settings) {
