@@ -12,7 +12,11 @@ use contracts::telesales::Telesales;
 use domain::{telesales::Contact, time::UtcMillis};
 use kafka_consumer::{KafkaDeadLetters, Settings};
 use lambda_kit::{SealKey, clock};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    producer::{BaseProducer, BaseRecord, Producer},
+};
 use sql_store::{StoreError, projection::Applied};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -52,6 +56,10 @@ async fn a_store_that_does_not_answer_is_asked_again() {
     })
     .unwrap();
     settings.apply_limit = Duration::from_millis(500);
+    let admin: AdminClient<DefaultClientContext> = settings.client().create().unwrap();
+    let new = NewTopic::new(&topic, 1, TopicReplication::Fixed(1));
+    let made = admin.create_topics(&[new], &AdminOptions::new()).await;
+    made.unwrap().remove(0).unwrap();
     let producer: BaseProducer = settings.client().create().unwrap();
     let json = r#"{"id_cliente":"c1","versao":1,"nome":"Ana","telefone":"11964166764",
         "consentimentos":["televendas"]}"#;

@@ -34,7 +34,7 @@ impl Topic {
 
     /// With a topic of dead letters that has this setting, or without one.
     pub async fn with_letters(brokers: &str, name: &str, setting: Option<(&str, &str)>) -> Self {
-        let letters = format!("{name}.cartas-mortas");
+        let letters = format!("{name}.televendas.cartas-mortas");
         let admin: AdminClient<DefaultClientContext> = client(brokers).create().unwrap();
         let topic = |name, partitions| NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let mut topics = vec![topic(name, PARTITIONS).set("max.message.bytes", MOST_BYTES)];
