@@ -149,9 +149,12 @@ pub async fn claim(
     store
         .transact(async |tx: &Tx| {
             let others = other_claims(tx, agent, contact, now).await?;
-            let mark = callable_phone(tx, contact).await?;
+            let mark = phone_mark(tx, contact).await?;
             let mut call = lock_call(tx, contact).await?;
             call.phone_claim = lock_phone(tx, &mark).await?;
+            if is_marked(tx, &mark).await? {
+                return Err(TelesalesError::Unknown);
+            }
             let until = call.claimed(agent, others, now)?;
             save_claim(tx, contact, agent, until).await?;
             save_phone_lease(tx, &mark, agent, until).await?;
@@ -218,13 +221,11 @@ async fn phone_mark(tx: &Tx, contact: &ContactId) -> Result<String, TelesalesErr
     row.map(|row| row.phone_mark).ok_or(TelesalesError::Unknown)
 }
 
-async fn callable_phone(tx: &Tx, contact: &ContactId) -> Result<String, TelesalesError> {
-    let mark = phone_mark(tx, contact).await?;
+/// Whether its owner asked not to be called. Ask under the phone's lock: whoever held it before may
+/// have just said so.
+async fn is_marked(tx: &Tx, mark: &str) -> Result<bool, StoreError> {
     let sql = "SELECT 1 AS found FROM do_not_call WHERE phone_mark = ?";
-    match tx.exists(sql, values![mark.as_str()]).await? {
-        true => Err(TelesalesError::Unknown),
-        false => Ok(mark),
-    }
+    tx.exists(sql, values![mark]).await
 }
 
 /// How many other contacts the agent holds; the agent's row is locked, so that two claims at once
