@@ -15,7 +15,8 @@ use domain::{
     events::DEDUPLICATION_DAYS,
     lake::Table,
     telesales::{
-        DELETION_DAYS, EXPIRED_DAYS, HOURLY_CONTACTS, LEASE_MS, OPEN_CLAIMS, RETENTION_DAYS,
+        CLAIM_DAYS, DELETION_DAYS, EXPIRED_DAYS, HOURLY_CONTACTS, LEASE_MS, OPEN_CLAIMS,
+        RETENTION_DAYS,
     },
     time::UtcMillis,
 };
@@ -151,7 +152,12 @@ fn kept() -> String {
         (
             "the HMAC of a phone that is being called, and how many contacts an agent saw in an hour",
             "database 2, `phone_leases` and `agent_hours`",
-            "a day".to_owned(),
+            format!("{CLAIM_DAYS} day"),
+        ),
+        (
+            "which phone, as an HMAC, an agent called under whose pseudonym: who is erased during the call may say all the same that it is not to be called",
+            "database 2, `claimed_phones`",
+            format!("{CLAIM_DAYS} day after the call, after an erasure too"),
         ),
         (
             "records that can't be read, whole, with every field that the company wrote, the CPF too; sealed",
@@ -203,7 +209,7 @@ const RIGHTS: &str = "\
 | --- | --- |
 | access, correction | in the company's system; a change arrives by `clientes`, with the delays that bench/README.md tells |
 | erasure, end of consent | a tombstone, or `consentimentos` without `televendas`: name, phone, region and calls are deleted in the transaction that reads it, and a receipt chained by hash is kept. SQLite's file is then written anew and its log emptied, after the batch or within seconds; MySQL purges its undo and redo logs at its own pace, and backups are the company's |
-| not to be called | the outcome `nao_ligar`: the phone's HMAC stays, and outlasts updates and erasure |
+| not to be called | the outcome `nao_ligar`: the HMAC of the phone that was called stays, and of the contact's present one; they outlast updates and erasure, also one during the call |
 | to know who shares the data | nobody does; who looked at it stands in `access_log` |
 ";
 

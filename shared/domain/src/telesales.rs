@@ -20,6 +20,9 @@ pub const EXPIRED_DAYS: u32 = 180;
 pub const HOURLY_CONTACTS: u32 = 200;
 /// Contacts that one agent may hold at a time: the one who is called, and a few who are next.
 pub const OPEN_CLAIMS: u32 = 5;
+/// Who claimed which phone is kept for so many days after the claim was over, an erasure or not: so
+/// long the agent may still tell that its owner asked not to be called.
+pub const CLAIM_DAYS: u32 = 1;
 
 /// Somebody to be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +78,22 @@ pub struct Call {
     pub claim: Option<(AgentId, UtcMillis)>,
     /// Who has its phone, under whichever customer's name, and until when.
     pub phone_claim: Option<(AgentId, UtcMillis)>,
+    /// Whether the agent who asks had it within the last [`CLAIM_DAYS`], although it was erased or is
+    /// another's since.
+    pub was_own: bool,
     /// How the last call ended.
     pub outcome: Option<CallOutcome>,
+}
+
+/// What an outcome changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The call ends so.
+    Call,
+    /// The contact is erased or another agent's by now: only its phones are not to be called.
+    PhonesOnly,
+    /// Nothing: it was told before.
+    Known,
 }
 
 /// Why an agent may not do this.
@@ -170,7 +187,8 @@ impl Call {
         Ok(now.plus_millis(LEASE_MS))
     }
 
-    /// Whether `agent` tells anything new with this outcome: told again, it changes nothing.
+    /// What changes when `agent` tells this outcome. That somebody is not to be called is heard from
+    /// the last agent who had them whenever it is told, and from an earlier one for [`CLAIM_DAYS`].
     ///
     /// # Errors
     /// When another agent has the contact, or nobody does.
@@ -179,11 +197,16 @@ impl Call {
         agent: &AgentId,
         outcome: CallOutcome,
         now: UtcMillis,
-    ) -> Result<bool, NotYours> {
+    ) -> Result<Ending, NotYours> {
+        let is_plea = outcome == CallOutcome::DoNotCall;
         match &self.claim {
-            Some((holder, until)) if holder == agent && *until > now => Ok(true),
+            Some((holder, until)) if holder == agent && *until > now => Ok(Ending::Call),
+            Some((holder, _)) if holder == agent && self.outcome == Some(outcome) => {
+                Ok(Ending::Known)
+            }
+            Some((holder, _)) if holder == agent && is_plea => Ok(Ending::Call),
+            _ if is_plea && self.was_own => Ok(Ending::PhonesOnly),
             Some((_, until)) if *until > now => Err(NotYours::Claimed),
-            Some((holder, _)) if holder == agent && self.outcome == Some(outcome) => Ok(false),
             _ => Err(NotYours::NotClaimed),
         }
     }
@@ -212,7 +235,7 @@ mod tests {
         let of_another_customer = Call {
             claim: None,
             phone_claim: call.claim.clone(),
-            outcome: None,
+            ..Call::default()
         };
         let refused = of_another_customer.claimed(&agent("b"), 0, at(1));
         assert_eq!(refused, Err(NotYours::Claimed), "one phone, two customers");
@@ -220,7 +243,7 @@ mod tests {
         assert!(of_another_customer.claimed(&agent("b"), 0, until).is_ok());
         let sale = CallOutcome::Sale;
         assert_eq!(call.ends(&agent("b"), sale, at(1)), Err(NotYours::Claimed));
-        assert_eq!(call.ends(&agent("a"), sale, at(1)), Ok(true));
+        assert_eq!(call.ends(&agent("a"), sale, at(1)), Ok(Ending::Call));
         assert_eq!(call.claimed(&agent("a"), 0, at(1)), Ok(at(1 + LEASE_MS)));
         assert_eq!(
             call.ends(&agent("a"), sale, until),
@@ -230,7 +253,7 @@ mod tests {
             outcome: Some(sale),
             ..call.clone()
         };
-        assert_eq!(ended.ends(&agent("a"), sale, until), Ok(false));
+        assert_eq!(ended.ends(&agent("a"), sale, until), Ok(Ending::Known));
         assert!(call.claimed(&agent("b"), 0, until).is_ok());
     }
 
@@ -253,6 +276,37 @@ mod tests {
         assert!(free.claimed(&agent("a"), OPEN_CLAIMS - 1, at(0)).is_ok());
         let refused = free.claimed(&agent("a"), OPEN_CLAIMS, at(0));
         assert_eq!(refused, Err(NotYours::TooMany));
+    }
+
+    #[test]
+    fn who_asks_not_to_be_called_is_heard_from_whoever_called() {
+        let plea = CallOutcome::DoNotCall;
+        let of = |holder: &str, outcome| Call {
+            claim: Some((agent(holder), at(LEASE_MS))),
+            outcome,
+            ..Call::default()
+        };
+        for outcome in CallOutcome::ALL {
+            let call = of("a", Some(outcome));
+            let expected = match outcome == plea {
+                true => Ending::Known,
+                false => Ending::Call,
+            };
+            let late = at(LEASE_MS).plus_millis(365 * 86_400_000);
+            assert_eq!(call.ends(&agent("a"), plea, late), Ok(expected));
+            let refused = call.ends(&agent("b"), plea, late);
+            assert_eq!(refused, Err(NotYours::NotClaimed), "never had them");
+        }
+        for claim in [None, of("b", None).claim] {
+            let call = Call {
+                claim,
+                was_own: true,
+                ..Call::default()
+            };
+            let told = |outcome| call.ends(&agent("a"), outcome, at(2));
+            assert_eq!(told(plea), Ok(Ending::PhonesOnly));
+            assert!(told(CallOutcome::Sale).is_err());
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub const SHOP: [Migration; 12] = [
 pub const RECEIPTS: &str = include_str!("../migrations/receipts.sql");
 
 /// Database 2, in order.
-pub const TELESALES: [Migration; 4] = [
+pub const TELESALES: [Migration; 5] = [
     (
         1,
         "contacts",
@@ -70,6 +70,11 @@ pub const TELESALES: [Migration; 4] = [
         4,
         "leases",
         include_str!("../migrations/telesales/0004_leases.sql"),
+    ),
+    (
+        5,
+        "claimed_phones",
+        include_str!("../migrations/telesales/0005_claimed_phones.sql"),
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! Database 2: whom telesales may call, who calls whom, and what is past its time.
 
 pub mod contacts;
+mod phones;
 pub mod reconciliation;
 pub mod retention;
 pub mod source;

@@ -58,8 +58,6 @@ impl Scene {
         for database in databases().await {
             let store = Store::open(database.url()).await.unwrap();
             migrate_by(&store, &TELESALES, now()).await.unwrap();
-            let key = PseudonymKey::new(&[9; 32]).unwrap();
-            let table = ProjectionTable::new(store.clone(), key, CONSUMER);
             let customers = [
                 ("cli-ana", "SP"),
                 ("cli-bia", "SP"),
@@ -67,15 +65,21 @@ impl Scene {
                 ("cli-rio", "RJ"),
             ];
             let changes = customers.map(|(customer, region)| change(customer, region));
-            table.apply(&changes, now()).await.unwrap();
-            let function = ListContacts::new(store.clone());
-            scenes.push(Self {
-                function,
+            let scene = Self {
+                function: ListContacts::new(store.clone()),
                 store,
                 _database: database,
-            });
+            };
+            scene.apply(&changes).await;
+            scenes.push(scene);
         }
         scenes
+    }
+
+    async fn apply(&self, changes: &[Change<Contact>]) {
+        let key = PseudonymKey::new(&[9; 32]).unwrap();
+        let table = ProjectionTable::new(self.store.clone(), key, CONSUMER);
+        table.apply(changes, now()).await.unwrap();
     }
 
     async fn answer_at(&self, event: Value, at: UtcMillis) -> (i64, Value, Value) {
@@ -198,6 +202,26 @@ async fn who_asked_not_to_be_called_is_no_contact_any_more() {
 }
 
 #[tokio::test]
+async fn who_withdraws_consent_during_the_call_may_say_never_again_too() {
+    for scene in Scene::everywhere().await {
+        scene.send("accepted-claim").await;
+        let mut withdrawal = change("cli-ana", "SP");
+        withdrawal.stamp.version = Some(2);
+        withdrawal.row = None;
+        scene.apply(&[withdrawal]).await;
+        let (status, problem) = scene.send("accepted-outcome").await;
+        let field = &problem["errors"][0]["field"];
+        assert_eq!((status, field), (404, &json!("id")));
+        for _ in 0..2 {
+            let (status, told) = scene.send("accepted-outcome-do-not-call").await;
+            assert_eq!((status, &told["resultado"]), (200, &json!("nao_ligar")));
+        }
+        let (_, page) = scene.send("accepted-list").await;
+        assert_eq!(page["itens"], json!([]), "nobody else with this phone");
+    }
+}
+
+#[tokio::test]
 async fn an_agent_sees_no_more_than_an_hour_allows() {
     for scene in Scene::everywhere().await {
         let hour = now().get() - now().get().rem_euclid(3_600_000);
@@ -249,7 +273,13 @@ async fn every_refused_request_names_its_field_and_changes_nothing() {
             );
             assert!(!problem.to_string().contains("mãe"), "{problem}");
         }
-        for table in ["access_log", "calls", "agent_hours", "phone_leases"] {
+        for table in [
+            "access_log",
+            "calls",
+            "agent_hours",
+            "phone_leases",
+            "claimed_phones",
+        ] {
             assert_eq!(scene.count(table).await, 0, "{table}");
         }
     }

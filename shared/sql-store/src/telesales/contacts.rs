@@ -3,11 +3,12 @@
 use domain::{
     identity::{AgentId, ContactId},
     personal::{PersonName, Phone, Region},
-    telesales::{Call, CallOutcome, Contact, HOURLY_CONTACTS, NotYours},
+    telesales::{Call, CallOutcome, Contact, Ending, HOURLY_CONTACTS, NotYours},
     time::UtcMillis,
 };
 use sea_orm::FromQueryResult;
 
+use super::phones::{self, MarkRow};
 use crate::{Store, StoreError, Tx, Value, page::Page, placeholders, values};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -59,12 +60,6 @@ struct CallRow {
     agent: Option<String>,
     claimed_until_ms: i64,
     outcome: Option<String>,
-}
-
-#[derive(FromQueryResult)]
-struct LeaseRow {
-    agent: String,
-    claimed_until_ms: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -149,19 +144,24 @@ pub async fn claim(
     store
         .transact(async |tx: &Tx| {
             let others = other_claims(tx, agent, contact, now).await?;
-            let mark = callable_phone(tx, contact).await?;
+            let mark = phone_mark(tx, contact).await?;
+            let mark = mark.ok_or(TelesalesError::Unknown)?;
             let mut call = lock_call(tx, contact).await?;
-            call.phone_claim = lock_phone(tx, &mark).await?;
+            call.phone_claim = phones::lock(tx, &mark).await?;
+            if phones::is_marked(tx, &mark).await? {
+                return Err(TelesalesError::Unknown);
+            }
             let until = call.claimed(agent, others, now)?;
             save_claim(tx, contact, agent, until).await?;
-            save_phone_lease(tx, &mark, agent, until).await?;
+            phones::claim(tx, agent, contact, &mark, until).await?;
             note_access(tx, agent, &[contact], "chamada", now).await?;
             Ok(until)
         })
         .await
 }
 
-/// Notes how a call ended and frees the contact. Told again, nothing changes.
+/// Notes how a call ended and frees the contact. Told again, nothing changes. Who asked not to be
+/// called is heard although the contact is erased or another agent's by now.
 ///
 /// # Errors
 /// When there is no such contact, or the agent has no claim on it.
@@ -174,28 +174,28 @@ pub async fn end_call(
 ) -> Result<(), TelesalesError> {
     store
         .transact(async |tx: &Tx| {
-            let mark = phone_mark(tx, contact).await?;
-            let call = lock_call(tx, contact).await?;
-            if !call.ends(agent, outcome, now)? {
-                return Ok(());
+            let current = phone_mark(tx, contact).await?;
+            let mut marks = phones::claimed_by(tx, agent, contact, now).await?;
+            let mut call = match current {
+                Some(_) => lock_call(tx, contact).await?,
+                None => Call::default(),
+            };
+            call.was_own = !marks.is_empty();
+            let ending = match call.ends(agent, outcome, now) {
+                Err(_) if current.is_none() => return Err(TelesalesError::Unknown),
+                ending => ending?,
+            };
+            match ending {
+                Ending::Known => return Ok(()),
+                // Who called said so before: a phone that the contact got since is not meant again.
+                Ending::PhonesOnly if !phones::mark(tx, &marks, now).await? => return Ok(()),
+                Ending::PhonesOnly => {}
+                Ending::Call => save_outcome(tx, contact, outcome, now).await?,
             }
-            tx.execute(
-                "UPDATE calls SET outcome = ?, outcome_ms = ?, claimed_until_ms = ? \
-                 WHERE subject = ?",
-                values![outcome.as_str(), now.get(), now.get(), contact.as_str()],
-            )
-            .await?;
-            tx.execute(
-                "UPDATE phone_leases SET claimed_until_ms = ? WHERE phone_mark = ? AND agent = ?",
-                values![now.get(), mark.as_str(), agent.as_str()],
-            )
-            .await?;
+            marks.extend(current);
+            phones::free(tx, agent, contact, &marks, now).await?;
             if outcome == CallOutcome::DoNotCall {
-                tx.insert_new(
-                    "INSERT INTO do_not_call (phone_mark, since_ms) VALUES (?, ?)",
-                    values![mark, now.get()],
-                )
-                .await?;
+                phones::mark(tx, &marks, now).await?;
             }
             note_access(tx, agent, &[contact], "resultado", now).await?;
             Ok(())
@@ -203,28 +203,14 @@ pub async fn end_call(
         .await
 }
 
-#[derive(FromQueryResult)]
-struct MarkRow {
-    phone_mark: String,
-}
-
-/// The contact's row is locked, so that an erasure waits, or has been.
-async fn phone_mark(tx: &Tx, contact: &ContactId) -> Result<String, TelesalesError> {
+/// None of an erased contact. Its row is locked, so that an erasure waits, or has been.
+async fn phone_mark(tx: &Tx, contact: &ContactId) -> Result<Option<String>, StoreError> {
     let sql = format!(
         "SELECT phone_mark FROM contacts WHERE subject = ? AND deleted = 0{}",
         tx.for_update()
     );
     let row: Option<MarkRow> = tx.one(&sql, values![contact.as_str()]).await?;
-    row.map(|row| row.phone_mark).ok_or(TelesalesError::Unknown)
-}
-
-async fn callable_phone(tx: &Tx, contact: &ContactId) -> Result<String, TelesalesError> {
-    let mark = phone_mark(tx, contact).await?;
-    let sql = "SELECT 1 AS found FROM do_not_call WHERE phone_mark = ?";
-    match tx.exists(sql, values![mark.as_str()]).await? {
-        true => Err(TelesalesError::Unknown),
-        false => Ok(mark),
-    }
+    Ok(row.map(|row| row.phone_mark))
 }
 
 /// How many other contacts the agent holds; the agent's row is locked, so that two claims at once
@@ -243,40 +229,6 @@ async fn other_claims(
     Ok(open.map_or(0, |row| u32::try_from(row.contacts).unwrap_or(u32::MAX)))
 }
 
-/// Who calls this phone. Two customers may have it, so it has a row of its own to be locked.
-async fn lock_phone(tx: &Tx, mark: &str) -> Result<Option<(AgentId, UtcMillis)>, StoreError> {
-    tx.insert_new(
-        "INSERT INTO phone_leases (phone_mark, agent, claimed_until_ms) VALUES (?, '', 0)",
-        values![mark],
-    )
-    .await?;
-    let sql = format!(
-        "SELECT agent, claimed_until_ms FROM phone_leases WHERE phone_mark = ?{}",
-        tx.for_update()
-    );
-    let row: Option<LeaseRow> = tx.one(&sql, values![mark]).await?;
-    let held = row.filter(|row| !row.agent.is_empty());
-    let held = held.map(|row| {
-        let until = UtcMillis::new(row.claimed_until_ms)?;
-        Ok::<_, StoreError>((AgentId::parse(row.agent)?, until))
-    });
-    held.transpose()
-}
-
-async fn save_phone_lease(
-    tx: &Tx,
-    mark: &str,
-    agent: &AgentId,
-    until: UtcMillis,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE phone_leases SET agent = ?, claimed_until_ms = ? WHERE phone_mark = ?",
-        values![agent.as_str(), until.get(), mark],
-    )
-    .await
-    .map(|_| ())
-}
-
 async fn lock_call(tx: &Tx, contact: &ContactId) -> Result<Call, StoreError> {
     let sql = format!(
         "SELECT agent, claimed_until_ms, outcome FROM calls WHERE subject = ?{}",
@@ -291,8 +243,8 @@ async fn lock_call(tx: &Tx, contact: &ContactId) -> Result<Call, StoreError> {
     let outcome = row.outcome.as_deref().map(CallOutcome::parse).transpose()?;
     Ok(Call {
         claim: agent.map(|agent| (agent, until)),
-        phone_claim: None,
         outcome,
+        ..Call::default()
     })
 }
 
@@ -317,6 +269,20 @@ async fn save_claim(
         .await?;
     }
     Ok(())
+}
+
+async fn save_outcome(
+    tx: &Tx,
+    contact: &ContactId,
+    outcome: CallOutcome,
+    now: UtcMillis,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE calls SET outcome = ?, outcome_ms = ?, claimed_until_ms = ? WHERE subject = ?",
+        values![outcome.as_str(), now.get(), now.get(), contact.as_str()],
+    )
+    .await
+    .map(|_| ())
 }
 
 async fn note_access(

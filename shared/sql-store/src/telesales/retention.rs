@@ -3,7 +3,7 @@
 
 use domain::{
     jobs::TELESALES_EXPIRE_CONTACTS,
-    telesales::{Contact, DELETION_DAYS, EXPIRED_DAYS, RETENTION_DAYS},
+    telesales::{CLAIM_DAYS, Contact, DELETION_DAYS, EXPIRED_DAYS, RETENTION_DAYS},
     time::{Day, UtcMillis},
 };
 use sea_orm::FromQueryResult;
@@ -70,13 +70,14 @@ async fn expire_page(
             let old = delete_marks(tx, by).await?;
             let accesses = by.minus_days(ACCESS_DAYS);
             let accesses = delete_page(tx, "access_log", "id", "accessed_ms < ?", accesses).await?;
-            let yesterday = by.minus_days(1).get();
+            let claims = by.minus_days(CLAIM_DAYS).get();
             let mut hours = 0;
             for sql in [
                 "DELETE FROM agent_hours WHERE hour_ms < ?",
                 "DELETE FROM phone_leases WHERE claimed_until_ms < ?",
+                "DELETE FROM claimed_phones WHERE claimed_until_ms < ?",
             ] {
-                hours += tx.execute(sql, values![yesterday]).await?;
+                hours += tx.execute(sql, values![claims]).await?;
             }
             let mut after = before.clone();
             let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);

@@ -18,6 +18,7 @@ use testkit::databases;
 
 mod agents;
 mod erasure;
+mod not_to_be_called;
 mod reconciling;
 mod schedules;
 
