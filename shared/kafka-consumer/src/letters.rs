@@ -30,6 +30,8 @@ const CLEANUP: &str = "cleanup.policy";
 const DAY_MS: i64 = 86_400_000;
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 const ADMIN_LIMIT: Duration = Duration::from_secs(10);
+/// The check is waited for so long before the member begins.
+const CHECKED_FIRST: Duration = Duration::from_secs(2);
 /// A broker that is away is asked again after so long.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -85,9 +87,31 @@ impl DeadLetters for KafkaDeadLetters {
     }
 }
 
+/// [`check_letter_topic`], before the member's client is there: its threads take over the memory that
+/// the check's leave. Where the broker is away it goes on beside the member: the future that is answered
+/// ends when it found something wrong.
+pub(crate) async fn check_letter_topic_first(
+    settings: &Settings,
+) -> Result<impl Future<Output = RunError> + use<>, RunError> {
+    let mut checking = tokio::spawn(check_letter_topic(settings.clone()));
+    let in_time = tokio::time::timeout(CHECKED_FIRST, &mut checking).await;
+    let is_checked = match in_time {
+        Ok(outcome) => outcome
+            .unwrap_or(Err(RunError::PollerEnded))
+            .map(|()| true)?,
+        Err(_) => false,
+    };
+    Ok(async move {
+        if !is_checked && let Ok(Err(wrong)) = checking.await {
+            return wrong;
+        }
+        std::future::pending().await
+    })
+}
+
 /// Makes the topic of letters with an expiry where it is missing, and refuses one that keeps them for
 /// too long, or for ever. It waits for a broker that is away.
-pub(crate) async fn check_letter_topic(settings: Settings) -> Result<(), RunError> {
+async fn check_letter_topic(settings: Settings) -> Result<(), RunError> {
     let topic = settings.dead_letter_topic.as_str();
     let admin: AdminClient<ClusterContext> = settings
         .client()

@@ -30,7 +30,7 @@ use tokio::{
 use crate::{
     KafkaDeadLetters, Settings,
     health::{self, Health},
-    letters::{LONGEST_LETTER_DAYS, check_letter_topic, event_json},
+    letters::{LONGEST_LETTER_DAYS, check_letter_topic_first, event_json},
     poller::{Batch, PATIENCE, Poller},
 };
 
@@ -43,8 +43,6 @@ const FORGET_PART: u32 = 20;
 const BATCHES_AHEAD: usize = 1;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
-/// The check of the letters' topic is waited for so long; a broker that is away is not waited for.
-const CHECKED_FIRST: Duration = Duration::from_secs(2);
 const METRICS_EVERY: Duration = Duration::from_secs(60);
 const FETCH_LIMIT: Duration = Duration::from_secs(10);
 /// How long a batch that is being applied may take after the process was asked to stop: an
@@ -145,13 +143,8 @@ where
     P::Row: Send + 'static,
     S: ChangeStore<P::Row> + Send + Sync + 'static,
 {
-    let mut checking = tokio::spawn(check_letter_topic(settings.clone()));
-    // The member's threads take over the memory that its client leaves, where the broker is there.
-    let checked = tokio::time::timeout(CHECKED_FIRST, &mut checking).await;
-    let mut is_checked = checked.is_ok();
-    if let Ok(outcome) = checked {
-        outcome.unwrap_or(Err(RunError::PollerEnded))?;
-    }
+    let letters_stay = check_letter_topic_first(&settings).await?;
+    tokio::pin!(letters_stay);
     let health = Health::new();
     let listener = TcpListener::bind(&settings.health_address)
         .await
@@ -189,12 +182,9 @@ where
     loop {
         tokio::select! {
             _ = flush.tick() => metrics::flush(P::NAME, clock::now()),
-            outcome = &mut checking, if !is_checked => {
-                is_checked = true;
-                checked = outcome.unwrap_or(Err(RunError::PollerEnded));
-                if checked.is_err() {
-                    break;
-                }
+            wrong = &mut letters_stay => {
+                checked = Err(wrong);
+                break;
             }
             () = tokio::time::sleep_until(forget.into()) => {
                 let began = Instant::now();
@@ -215,7 +205,6 @@ where
     let ended = polling.join();
     applier.commit_last();
     serving.abort();
-    checking.abort();
     metrics::flush(P::NAME, clock::now());
     checked.and(ended.unwrap_or(Err(RunError::PollerEnded)))
 }

@@ -259,6 +259,10 @@ fn an_unknown_shape_is_not_half_read() {
     assert_eq!(nested.unwrap_err().code, "forma_desconhecida");
     let huge = GOOD.replace("Rua das Flores", &"x".repeat(LARGEST_RECORD));
     assert_eq!(parse(&huge).unwrap_err().code, "grande_demais");
+}
+
+#[test]
+fn what_is_not_utf8_is_named_so_wherever_it_stands() {
     let shape = Shape::parse::<Telesales>("").unwrap();
     let now = UtcMillis::new(NOW).unwrap();
     let (before, after) = GOOD.split_once("Flores").unwrap();
