@@ -148,6 +148,23 @@ fn a_record_without_value_deletes_whom_its_key_names() {
 }
 
 #[test]
+fn a_record_under_the_key_of_another_is_refused() {
+    let shape = Shape::parse::<Telesales>("").unwrap();
+    let now = UtcMillis::new(NOW).unwrap();
+    let read = |key: &[u8]| {
+        read::<Telesales>(&shape, &record(Some(key), Some(GOOD.as_bytes())), now)
+            .map(|change| change.customer.as_str().to_owned())
+            .map_err(|refused| refused.field)
+    };
+    for key in [&b"c1"[..], b"\"c1\"", br#"{"id_cliente":"c1"}"#, b"", b"\xff"] {
+        assert_eq!(read(key).as_deref(), Ok("c1"), "{key:?}");
+    }
+    for key in [&b"c2"[..], b"\"c2\"", br#"{"id_cliente":"c2"}"#] {
+        assert_eq!(read(key), Err(Some("chave")), "{key:?}");
+    }
+}
+
+#[test]
 fn debezium_tells_creations_updates_and_deletions() {
     let mapping = r#"{"envelope":"debezium"}"#;
     for op in ["c", "r", "u"] {
