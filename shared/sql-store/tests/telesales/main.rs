@@ -18,6 +18,7 @@ use testkit::databases;
 
 mod agents;
 mod erasure;
+mod racing;
 mod reconciling;
 mod schedules;
 
