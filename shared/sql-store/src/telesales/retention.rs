@@ -158,7 +158,8 @@ pub(super) async fn erase(
     receipts::write(tx, super::CONSUMER, &erased, now).await
 }
 
-/// Deletes at most a page of rows for which `condition` holds of `before`.
+/// Deletes at most a page of rows for which `condition` holds of `before`, and still holds when they
+/// are deleted: a customer may come back in between.
 async fn delete_page(
     tx: &Tx,
     table: &str,
@@ -172,9 +173,10 @@ async fn delete_page(
         return Ok(0);
     }
     let sql = format!(
-        "DELETE FROM {table} WHERE {key} IN {}",
+        "DELETE FROM {table} WHERE {condition} AND {key} IN {}",
         placeholders(1, rows.len())
     );
-    let keys = rows.into_iter().map(|row| Value::from(row.subject));
-    tx.execute(&sql, keys.collect()).await
+    let mut all = values![before.get()];
+    all.extend(rows.into_iter().map(|row| Value::from(row.subject)));
+    tx.execute(&sql, all).await
 }

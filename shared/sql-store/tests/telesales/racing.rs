@@ -151,3 +151,29 @@ async fn the_expiry_waits_for_a_consumers_receipt_and_goes_on_behind_it() {
         assert_eq!(chain, Ok(3), "{}", database.label());
     }
 }
+
+#[tokio::test]
+async fn who_comes_back_while_old_marks_are_deleted_stays() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        if scene.store.backend() == Backend::Sqlite {
+            continue;
+        }
+        let known = ["back", "gone"].map(|id| change(id, 1, 1, Some(ana())));
+        scene.apply(&known, at(0)).await;
+        let deletions = ["back", "gone"].map(|id| change(id, 0, 2, None));
+        scene.apply(&deletions, at(0)).await;
+        let url = database.url().to_owned();
+        let act = move || {
+            let back = || consume(&url, change("back", 2, 3, Some(ana())), || ());
+            std::thread::scope(|scope| scope.spawn(back).join().unwrap());
+        };
+        let store = watched(database.url(), "DELETE FROM contacts", act).await;
+        let now = at(i64::from(DELETION_DAYS + 2) * DAY_MS);
+        let counts = expire_contacts(&store, now.day(), true, &Clock(now)).await;
+        let name = scene.name_of("back").await;
+        assert_eq!(name.as_deref(), Some("Ana Lima"), "{}", database.label());
+        assert_eq!(counts.unwrap()["pseudonimos"], 1);
+        assert_eq!(scene.count("contacts").await, 1);
+    }
+}
