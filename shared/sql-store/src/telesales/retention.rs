@@ -41,7 +41,7 @@ pub async fn expire_contacts(
     attempt: &impl Attempt,
 ) -> Result<Counts, RunError> {
     let job = &TELESALES_EXPIRE_CONTACTS;
-    let counts = jobs::run(store, job, date, again, attempt, async |run| {
+    let outcome = jobs::run(store, job, date, again, attempt, async |run| {
         loop {
             let now = attempt.now().ok_or(RunError::OutOfTime)?;
             let by = now.min(run.date.end());
@@ -50,9 +50,10 @@ pub async fn expire_contacts(
             }
         }
     })
-    .await?;
+    .await;
+    // What was erased before a failure is gone as well.
     forget_pages(store).await;
-    Ok(counts)
+    outcome
 }
 
 /// One page; false when nothing more is past its time.
