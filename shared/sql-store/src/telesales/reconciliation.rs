@@ -19,7 +19,7 @@ use self::seen::Seen;
 use super::retention::erase;
 use crate::{
     Store, StoreError, Tx, Value,
-    jobs::{self, Attempt, Counts, JobRun, RunError},
+    jobs::{self, Attempt, Counts, JobError, JobRun, RunError},
     placeholders,
     projection::{Columns, ProjectionTable, forget_pages, receipts::Reason},
     values,
@@ -87,8 +87,6 @@ struct Found {
     to_delete: Vec<String>,
     /// More than so many are too many.
     most_deleted: u64,
-    missing: u64,
-    stale: u64,
 }
 
 impl Found {
@@ -149,26 +147,25 @@ pub async fn reconcile(
             seen: Seen::of(contacts).map_err(RunError::Outside)?,
             to_delete: Vec::new(),
             most_deleted: limits.most_of(contacts),
-            missing: 0,
-            stale: 0,
         };
         read_source(table, pseudonyms, source, &mut found, run, attempt).await?;
         if found.source == 0 {
             return Err(RunError::Outside("origem_vazia"));
         }
         find_extra_contacts(store, &mut found).await?;
-        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        run.count("origem", count(found.source));
-        run.count("faltando", count(found.missing));
-        run.count("desatualizados", count(found.stale));
-        run.count("sobrando", count(found.to_delete.len() as u64));
+        // It is told where there was nobody to delete, too.
+        run.count("sobrando", 0);
         for subjects in found.to_delete.chunks(PAGE as usize) {
             let now = attempt.now().ok_or(RunError::OutOfTime)?;
+            let before: &JobRun = run;
             let work = async |tx: &Tx| {
-                erase_living(tx, subjects, began, now).await?;
-                run.note_progress(tx, now).await
+                let erased = erase_living(tx, subjects, began, now).await?;
+                let mut after = before.clone();
+                after.count("sobrando", count(erased));
+                after.note_progress(tx, now).await?;
+                Ok::<_, JobError>(after)
             };
-            store.transact(work).await?;
+            *run = store.transact(work).await?;
         }
         attempt.now().ok_or(RunError::OutOfTime)
     })
@@ -183,7 +180,7 @@ async fn read_source(
     pseudonyms: &PseudonymKey,
     source: &mut impl Source,
     found: &mut Found,
-    run: &JobRun,
+    run: &mut JobRun,
     attempt: &impl Attempt,
 ) -> Result<(), RunError> {
     let mut after: Option<CustomerId> = None;
@@ -205,8 +202,12 @@ async fn read_source(
         }
         after = next;
         found.source += rows.len() as u64;
-        let repairs = compare(table.store(), pseudonyms, rows, found).await?;
+        let repairs = compare(table.store(), pseudonyms, rows, found).await;
+        // What was read is told, also where it was too much.
+        run.set_count("origem", count(found.source));
+        let repairs = repairs?;
         table.apply(&repairs.newer, now).await?;
+        let before: &JobRun = run;
         let work = async |tx: &Tx| {
             for (state, rows) in [(SPOILT, &repairs.spoilt), (LOST, &repairs.lost)] {
                 for (subject, version, contact) in rows {
@@ -215,9 +216,13 @@ async fn read_source(
                 }
             }
             note_expired(tx, &repairs.expired, now).await?;
-            run.note_progress(tx, now).await
+            let mut after = before.clone();
+            after.count("faltando", repairs.missing);
+            after.count("desatualizados", repairs.stale);
+            after.note_progress(tx, now).await?;
+            Ok::<_, JobError>(after)
         };
-        table.store().transact(work).await?;
+        *run = table.store().transact(work).await?;
     }
 }
 
@@ -255,20 +260,20 @@ async fn compare(
                 // An earlier copy did not have whom this one has.
                 let is_lost = known.changed_ms < found.as_of.get();
                 if is_lost && known.is_for(Reason::Reconciliation) {
-                    found.missing += 1;
+                    repairs.missing += 1;
                     repairs.lost.push((subject, row.version, contact));
                 }
             }
             (Some(contact), Some(known)) if known.version == row.version => {
                 if !known.holds(&contact) {
-                    found.stale += 1;
+                    repairs.stale += 1;
                     repairs.spoilt.push((subject, row.version, contact));
                 }
             }
             (Some(contact), known) => {
                 let is_missing = known.is_none_or(|known| known.deleted != 0);
-                found.missing += u64::from(is_missing);
-                found.stale += u64::from(!is_missing);
+                repairs.missing += i64::from(is_missing);
+                repairs.stale += i64::from(!is_missing);
                 let newer = repair(row.customer, row.version, contact, found.as_of);
                 repairs.newer.push(newer);
             }
@@ -280,6 +285,8 @@ async fn compare(
 /// What a page of the source repairs.
 #[derive(Default)]
 struct Repairs {
+    missing: i64,
+    stale: i64,
     /// What database 2 has not heard of.
     newer: Vec<Change<Contact>>,
     /// What it holds otherwise under the same version: pseudonym, version, and what is right.
@@ -412,13 +419,14 @@ async fn contacts(store: &Store) -> Result<u64, StoreError> {
     Ok(row.map_or(0, |row| u64::try_from(row.contacts).unwrap_or(0)))
 }
 
-/// Erases those of `subjects` that no change has touched since the comparison began.
+/// Erases those of `subjects` that no change has touched since the comparison began. Answers how
+/// many that were.
 async fn erase_living(
     tx: &Tx,
     subjects: &[String],
     began: UtcMillis,
     now: UtcMillis,
-) -> Result<(), StoreError> {
+) -> Result<usize, StoreError> {
     let sql = format!(
         "SELECT subject FROM contacts WHERE deleted = 0 AND changed_ms < ? AND subject IN {} \
          ORDER BY subject{}",
@@ -429,5 +437,10 @@ async fn erase_living(
     keys.extend(subjects.iter().map(|id| Value::from(id.as_str())));
     let living: Vec<SubjectRow> = tx.all(&sql, keys).await?;
     let living: Vec<String> = living.into_iter().map(|row| row.subject).collect();
-    erase(tx, &living, Reason::Reconciliation, now).await
+    erase(tx, &living, Reason::Reconciliation, now).await?;
+    Ok(living.len())
+}
+
+fn count(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
