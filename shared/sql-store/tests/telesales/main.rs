@@ -22,6 +22,7 @@ mod agents;
 mod erasure;
 mod racing;
 mod reconciling;
+mod reviving;
 mod schedules;
 
 const NOW_MS: i64 = 1_795_132_800_000;

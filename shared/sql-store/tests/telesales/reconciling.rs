@@ -9,7 +9,7 @@ use domain::{
 use sql_store::{
     jobs::{self, Counts, RunError},
     telesales::{
-        reconciliation::{Limits, Source, SourceRow, reconcile},
+        reconciliation::{AsOf, Limits, Source, SourceRow, reconcile},
         retention::expire_contacts,
     },
 };
@@ -40,8 +40,12 @@ impl Rows {
 }
 
 impl Source for Rows {
-    async fn as_of(&mut self, began: UtcMillis) -> Result<UtcMillis, &'static str> {
-        Ok(self.written.unwrap_or(began))
+    async fn as_of(&mut self, began: UtcMillis) -> Result<AsOf, &'static str> {
+        let told = self.written.unwrap_or(began);
+        Ok(AsOf {
+            complete: told,
+            latest: told,
+        })
     }
 
     async fn page(
