@@ -144,7 +144,10 @@ pub fn read<P: Projection>(
     let is_key = record.key == Some(customer.as_str().as_bytes());
     // A tombstone under this key would delete another's row, and never this one.
     if !is_key && customer_of_key(shape, record.key).is_ok_and(|other| other != customer) {
-        return Err(BadMessage::invalid("chave", "must be the record's customer"));
+        return Err(BadMessage::invalid(
+            "chave",
+            "must be the record's customer",
+        ));
     }
     let version = taken.version()?;
     let in_the_future = |field| BadMessage {

@@ -30,7 +30,7 @@ pub const fn lies_ahead(version: i64, now: UtcMillis) -> bool {
 /// Where in its topic a record lies. Offsets compare within a partition only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// The partition.
+    /// The partition; below 0 for what no record told.
     pub partition: i32,
     /// The offset within the partition.
     pub offset: i64,
@@ -59,13 +59,16 @@ pub struct Mark {
 }
 
 impl Stamp {
-    /// Whether this is newer than what is kept. A version compares with versions; without one, and
-    /// for a tombstone, the place in the topic decides. What was said before a deletion revives
+    /// Whether this, which may be a deletion, is newer than what is kept. A version compares with
+    /// versions; without one, and for a tombstone, the place in the topic decides. What was said before a deletion revives
     /// nobody, whatever its version: it may come again from dead letters. The same change twice is
     /// not newer.
     #[must_use]
-    pub fn supersedes(&self, kept: &Mark) -> bool {
-        let is_after = || kept.place.is_none_or(|place| self.place.is_after(place));
+    pub fn supersedes(&self, kept: &Mark, is_deletion: bool) -> bool {
+        let is_after = || match kept.place {
+            None => true,
+            Some(place) => self.place.is_after(is_deletion, place, kept.is_deleted),
+        };
         match (self.version, kept.version) {
             (Some(version), Some(highest)) if version <= highest => false,
             (Some(_), _) if !kept.is_deleted => true,
@@ -76,7 +79,7 @@ impl Stamp {
     /// What is to be kept after this change; nothing when it is old.
     #[must_use]
     pub fn applied(&self, kept: Option<&Mark>, is_deletion: bool) -> Option<Mark> {
-        if kept.is_some_and(|kept| !self.supersedes(kept)) {
+        if kept.is_some_and(|kept| !self.supersedes(kept, is_deletion)) {
             return None;
         }
         Some(Mark {
@@ -88,11 +91,24 @@ impl Stamp {
 }
 
 impl Place {
-    fn is_after(self, other: Self) -> bool {
-        if self.partition == other.partition {
+    /// Of what the source itself told, and no record of the topic: only its time compares.
+    #[must_use]
+    pub const fn outside_the_topic(told: UtcMillis) -> Self {
+        Self {
+            partition: -1,
+            offset: 0,
+            recorded: told,
+        }
+    }
+
+    /// Whether this comes later. Of two partitions at one time nobody knows which came first: a
+    /// deletion counts as later, else the higher partition, so that the order of reading is none.
+    fn is_after(self, deletes: bool, other: Self, other_deletes: bool) -> bool {
+        if self.partition == other.partition && self.partition >= 0 {
             self.offset > other.offset || self.recorded > other.recorded.plus_millis(TOPIC_AGE_MS)
         } else {
-            self.recorded > other.recorded
+            (self.recorded, deletes, self.partition)
+                > (other.recorded, other_deletes, other.partition)
         }
     }
 }
@@ -100,6 +116,61 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: UtcMillis = match UtcMillis::new(1_700_000_000_000) {
+        Ok(now) => now,
+        Err(_) => unreachable!(),
+    };
+
+    fn place(partition: i32, offset: i64, later_ms: i64) -> Place {
+        Place {
+            partition,
+            offset,
+            recorded: NOW.plus_millis(later_ms),
+        }
+    }
+
+    /// What stands after these changes without versions: the place, and whether it deleted.
+    fn after(changes: &[(Place, bool)]) -> (Place, bool) {
+        let mut kept = None;
+        for (place, deletes) in changes {
+            let stamp = Stamp {
+                version: None,
+                place: *place,
+            };
+            kept = stamp.applied(kept.as_ref(), *deletes).or(kept);
+        }
+        let kept = kept.unwrap();
+        (kept.place.unwrap(), kept.is_deleted)
+    }
+
+    #[test]
+    fn of_two_partitions_at_one_time_the_deletion_stands_whatever_the_order() {
+        for (one, other, expected) in [
+            ((place(0, 9, 0), false), (place(1, 0, 0), true), true),
+            ((place(0, 9, 0), true), (place(1, 0, 0), false), true),
+            ((place(0, 9, 0), false), (place(1, 0, 1), true), true),
+            ((place(0, 9, 0), true), (place(1, 0, 1), false), false),
+            ((place(0, 9, 0), false), (place(1, 0, 0), false), false),
+            ((place(0, 9, 0), true), (place(1, 0, 0), true), true),
+        ] {
+            let (forth, back) = (after(&[one, other]), after(&[other, one]));
+            assert_eq!(forth, back);
+            assert_eq!(forth.1, expected, "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_source_told_compares_by_its_time_alone() {
+        let told = |later_ms| Place::outside_the_topic(NOW.plus_millis(later_ms));
+        let (erased, again) = ((told(10), true), (told(11), false));
+        assert_eq!(after(&[erased, again]), again);
+        assert_eq!(after(&[again, erased]), again);
+        assert_eq!(after(&[erased, (told(10), false)]), erased);
+        let (before, later) = ((place(0, 99, 10), false), (place(0, 1, 11), false));
+        assert_eq!(after(&[erased, before]), erased);
+        assert_eq!(after(&[erased, later]), later);
+    }
 
     #[test]
     fn a_version_is_a_counter_or_a_time_that_was() {

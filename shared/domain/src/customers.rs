@@ -60,7 +60,8 @@ impl News {
     /// Whether this is newer than what is kept.
     #[must_use]
     pub fn supersedes(&self, kept: &Customer) -> bool {
-        self.stamp().supersedes(&kept.mark())
+        self.stamp()
+            .supersedes(&kept.mark(), self.profile.is_none())
     }
 
     /// What is to be kept after this news; nothing when it is old.

@@ -271,6 +271,11 @@ impl JobRun {
         *self.counts.entry(name.to_owned()).or_default() += more;
     }
 
+    /// Replaces a count, of what each attempt counts from its beginning.
+    pub fn set_count(&mut self, name: &str, number: i64) {
+        self.counts.insert(name.to_owned(), number);
+    }
+
     /// Notes how far the run is, in the transaction of a batch's effects, and renews the lease.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ use self::receipts::{Erased, Reason};
 use crate::{Backend, Store, StoreError, Tx, Value, placeholders, values};
 
 /// Stored for a source without versions: below every version.
-const NO_VERSION: i64 = -1;
+pub(crate) const NO_VERSION: i64 = -1;
 /// How often a batch is done again when another one inserted one of its customers meanwhile.
 const MOST_ATTEMPTS: u32 = 5;
 /// Rows that one statement reads or writes: well below the 32,766 values of SQLite's.

@@ -21,7 +21,7 @@ use sql_store::{
     projection::ProjectionTable,
     telesales::{
         CONSUMER,
-        reconciliation::{Limits, Source, SourceRow, reconcile},
+        reconciliation::{AsOf, Limits, Source, SourceRow, reconcile},
         source::SqlView,
     },
 };
@@ -73,7 +73,7 @@ pub fn limits(percent: Option<&str>) -> Result<Limits, &'static str> {
 }
 
 impl Source for Reading<'_> {
-    async fn as_of(&mut self, began: UtcMillis) -> Result<UtcMillis, &'static str> {
+    async fn as_of(&mut self, began: UtcMillis) -> Result<AsOf, &'static str> {
         match self {
             Self::View(view) => view.as_of(began).await,
             Self::File(snapshot) => snapshot.as_of(began).await,

@@ -5,7 +5,7 @@ use contracts::changes::LARGEST_RECORD;
 use domain::{identity::CustomerId, time::UtcMillis};
 use files::{FileAddress, FileError, FileReader, Files};
 use sql_store::telesales::{
-    reconciliation::{Source, SourceRow},
+    reconciliation::{AsOf, Source, SourceRow},
     source::RowReader,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -77,14 +77,17 @@ impl Snapshot<'_> {
 }
 
 impl Source for Snapshot<'_> {
-    async fn as_of(&mut self, began: UtcMillis) -> Result<UtcMillis, &'static str> {
+    async fn as_of(&mut self, began: UtcMillis) -> Result<AsOf, &'static str> {
         let file = self.file.files.head(&self.file.address).await;
         let written = file.map_err(|error| code(&error))?.modified_ms;
         if written < began.get() - OLDEST_MS {
             return Err(OLD);
         }
         let written = UtcMillis::new(written).map_err(|_| UNREADABLE)?;
-        Ok(written.plus_millis(-WRITING_MS).min(began))
+        Ok(AsOf {
+            complete: written.plus_millis(-WRITING_MS),
+            latest: written,
+        })
     }
 
     /// The file is read once, so a page begins where the one before ended.

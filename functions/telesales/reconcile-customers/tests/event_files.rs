@@ -36,8 +36,9 @@ fn now() -> UtcMillis {
     UtcMillis::parse("2026-11-20T05:30:00Z").unwrap()
 }
 
+/// Before what a view may miss.
 fn earlier() -> UtcMillis {
-    now().plus_millis(-60_000)
+    now().plus_millis(-600_000)
 }
 
 fn pseudonyms() -> PseudonymKey {
@@ -269,6 +270,38 @@ async fn a_file_tells_of_when_it_was_written_and_an_old_one_of_nothing() {
         let told = written(1).await.unwrap();
         assert_eq!(told["contagens"]["sobrando"], 0);
         assert_eq!(scene.contacts().await, 23);
+    }
+}
+
+#[tokio::test]
+async fn a_view_of_a_replica_that_is_behind_neither_revives_nor_deletes() {
+    for scene in Scene::everywhere().await {
+        let just_now = now().plus_millis(-30_000);
+        let mut gone = change("cli-bia");
+        gone.row = None;
+        let mut came = change("cli-veio");
+        for change in [&mut gone, &mut came] {
+            change.stamp.place.offset = 9;
+            change.stamp.place.recorded = just_now;
+        }
+        gone.stamp.version = None;
+        let table = ProjectionTable::new(scene.store.clone(), pseudonyms(), CONSUMER);
+        table.apply(&[gone, came], just_now).await.unwrap();
+        // It has news of bia that the stream has not told, and has not heard of her end.
+        let ids = ["cli-ana".to_owned(), "cli-bia".to_owned()].into_iter();
+        let others = (10..30).map(|number| format!("cli-{number}"));
+        let mut rows: Vec<Value> = ids.chain(others).map(|id| row(&id, 1)).collect();
+        rows.sort_by_key(|row| row["id_cliente"].as_str().unwrap().to_owned());
+        for row in &mut rows {
+            if row["id_cliente"] == "cli-bia" {
+                row["versao"] = json!(2);
+            }
+        }
+        scene.fill_view(&rows).await;
+        let report = scene.send(scene.view(QUERY), "accepted-schedule").await;
+        let nothing = json!({"origem": 22, "faltando": 0, "desatualizados": 0, "sobrando": 0});
+        assert_eq!(report.unwrap()["contagens"], nothing);
+        assert_eq!(scene.contacts().await, 22, "all but bia, and who came");
     }
 }
 

@@ -156,7 +156,13 @@ fn a_record_under_the_key_of_another_is_refused() {
             .map(|change| change.customer.as_str().to_owned())
             .map_err(|refused| refused.field)
     };
-    for key in [&b"c1"[..], b"\"c1\"", br#"{"id_cliente":"c1"}"#, b"", b"\xff"] {
+    for key in [
+        &b"c1"[..],
+        b"\"c1\"",
+        br#"{"id_cliente":"c1"}"#,
+        b"",
+        b"\xff",
+    ] {
         assert_eq!(read(key).as_deref(), Ok("c1"), "{key:?}");
     }
     for key in [&b"c2"[..], b"\"c2\"", br#"{"id_cliente":"c2"}"#] {

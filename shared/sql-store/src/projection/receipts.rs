@@ -57,11 +57,12 @@ struct Receipt {
     hash: String,
 }
 
-/// Writes receipts in the transaction of the erasures. The chain's end is locked, so that it has
-/// one order.
+/// Writes receipts in the transaction of the erasures. The chain's first receipt is locked, so that
+/// the chain has one order: who waited for its last one would be answered that one although another
+/// had come behind it.
 ///
 /// # Errors
-/// When the database fails; [`StoreError::Duplicate`] when another transaction began the chain.
+/// When the database fails. Where another transaction began the chain, this one is redone.
 pub async fn write(
     tx: &Tx,
     consumer: &str,
@@ -71,6 +72,11 @@ pub async fn write(
     if erased.is_empty() {
         return Ok(());
     }
+    let first = format!(
+        "SELECT 1 FROM erasure_receipts WHERE place = 1{}",
+        tx.for_update()
+    );
+    tx.exists(&first, values![]).await?;
     let sql = format!(
         "SELECT place, consumer, subject, erased_ms, erased, reason, previous_hash, hash \
          FROM erasure_receipts ORDER BY place DESC LIMIT 1{}",
@@ -111,7 +117,9 @@ pub async fn write(
              previous_hash, hash) VALUES {}",
             placeholders(chunk.len(), 8)
         );
-        tx.execute(&sql, all).await?;
+        if !tx.insert_new(&sql, all).await? {
+            return Err(tx.redo());
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! What is missing or stale is repaired while the source is read; nothing is deleted before the whole
 //! source was read, nor for one that is empty, breaks off or would delete too much.
 
+mod deletion;
 mod seen;
 
 use contracts::changes::Change;
@@ -15,11 +16,13 @@ use domain::{
 };
 use sea_orm::FromQueryResult;
 
-use self::seen::Seen;
-use super::retention::erase;
+use self::{
+    deletion::{Extra, erase_extras, raise_mark},
+    seen::Seen,
+};
 use crate::{
     Store, StoreError, Tx, Value,
-    jobs::{self, Attempt, Counts, JobRun, RunError},
+    jobs::{self, Attempt, Counts, JobError, JobRun, RunError},
     placeholders,
     projection::{Columns, ProjectionTable, forget_pages, receipts::Reason},
     values,
@@ -39,14 +42,24 @@ pub struct SourceRow {
     pub contact: Option<Contact>,
 }
 
+/// As of when a source tells of the customers. What came between its two times it may have or not: a
+/// repair counts as of the earlier one, a deletion as of the later one, so that neither somebody is
+/// revived who had just gone, nor by what the source had already outdone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsOf {
+    /// What came before is in it.
+    pub complete: UtcMillis,
+    /// What came later is not in it.
+    pub latest: UtcMillis,
+}
+
 /// Where the company's customers are.
 pub trait Source {
-    /// As of when it tells of them: what came later may be missing in it. Of a source that is asked
-    /// now that is when the comparison `began`.
+    /// As of when it tells of them; a source that is asked now tells of when the comparison `began`.
     ///
     /// # Errors
     /// A stable code, when it can't be told now, or was so long ago that nothing follows from it.
-    fn as_of(&mut self, began: UtcMillis) -> impl Future<Output = Result<UtcMillis, &'static str>>;
+    fn as_of(&mut self, began: UtcMillis) -> impl Future<Output = Result<AsOf, &'static str>>;
 
     /// At most `limit` customers whose id is greater than `after`, in the order of their ids.
     ///
@@ -79,24 +92,22 @@ impl Limits {
 
 /// What one comparison found.
 struct Found {
-    /// As of when the source tells.
-    as_of: UtcMillis,
+    as_of: AsOf,
+    /// Customers of the source.
     source: u64,
     /// Contacts that the source has.
     seen: Seen,
-    to_delete: Vec<String>,
+    to_delete: Vec<Extra>,
     /// More than so many are too many.
     most_deleted: u64,
-    missing: u64,
-    stale: u64,
 }
 
 impl Found {
-    fn delete(&mut self, subject: String) -> Result<(), RunError> {
+    fn delete(&mut self, subject: String, told: Option<i64>) -> Result<(), RunError> {
         if self.to_delete.len() as u64 >= self.most_deleted {
             return Err(RunError::Outside("exclusoes_demais"));
         }
-        self.to_delete.push(subject);
+        self.to_delete.push(Extra { subject, told });
         Ok(())
     }
 }
@@ -105,6 +116,7 @@ impl Found {
 struct KeptRow {
     subject: String,
     version: i64,
+    recorded_ms: i64,
     changed_ms: i64,
     deleted: i32,
     erased_for: Option<String>,
@@ -144,31 +156,34 @@ pub async fn reconcile(
         let as_of = source.as_of(began).await.map_err(RunError::Outside)?;
         let contacts = contacts(store).await?;
         let mut found = Found {
-            as_of: as_of.min(began),
+            as_of: AsOf {
+                complete: as_of.complete.min(began),
+                latest: as_of.latest.min(began),
+            },
             source: 0,
             seen: Seen::of(contacts).map_err(RunError::Outside)?,
             to_delete: Vec::new(),
             most_deleted: limits.most_of(contacts),
-            missing: 0,
-            stale: 0,
         };
         read_source(table, pseudonyms, source, &mut found, run, attempt).await?;
         if found.source == 0 {
             return Err(RunError::Outside("origem_vazia"));
         }
         find_extra_contacts(store, &mut found).await?;
-        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        run.count("origem", count(found.source));
-        run.count("faltando", count(found.missing));
-        run.count("desatualizados", count(found.stale));
-        run.count("sobrando", count(found.to_delete.len() as u64));
-        for subjects in found.to_delete.chunks(PAGE as usize) {
+        // It is told where there was nobody to delete, too.
+        run.count("sobrando", 0);
+        let times = (began, found.as_of.latest);
+        for extras in found.to_delete.chunks(PAGE as usize) {
             let now = attempt.now().ok_or(RunError::OutOfTime)?;
+            let before: &JobRun = run;
             let work = async |tx: &Tx| {
-                erase_living(tx, subjects, began, now).await?;
-                run.note_progress(tx, now).await
+                let erased = erase_extras(tx, extras, times, now).await?;
+                let mut after = before.clone();
+                after.count("sobrando", count(erased));
+                after.note_progress(tx, now).await?;
+                Ok::<_, JobError>(after)
             };
-            store.transact(work).await?;
+            *run = store.transact(work).await?;
         }
         attempt.now().ok_or(RunError::OutOfTime)
     })
@@ -183,7 +198,7 @@ async fn read_source(
     pseudonyms: &PseudonymKey,
     source: &mut impl Source,
     found: &mut Found,
-    run: &JobRun,
+    run: &mut JobRun,
     attempt: &impl Attempt,
 ) -> Result<(), RunError> {
     let mut after: Option<CustomerId> = None;
@@ -205,8 +220,12 @@ async fn read_source(
         }
         after = next;
         found.source += rows.len() as u64;
-        let repairs = compare(table.store(), pseudonyms, rows, found).await?;
+        let repairs = compare(table.store(), pseudonyms, rows, found).await;
+        // What was read is told, also where it was too much.
+        run.set_count("origem", count(found.source));
+        let repairs = repairs?;
         table.apply(&repairs.newer, now).await?;
+        let (before, latest): (&JobRun, _) = (run, found.as_of.latest);
         let work = async |tx: &Tx| {
             for (state, rows) in [(SPOILT, &repairs.spoilt), (LOST, &repairs.lost)] {
                 for (subject, version, contact) in rows {
@@ -214,10 +233,17 @@ async fn read_source(
                     overwrite(tx, pseudonyms, whose, state, contact, now).await?;
                 }
             }
+            for extra in &repairs.withdrawn {
+                raise_mark(tx, extra, latest, now).await?;
+            }
             note_expired(tx, &repairs.expired, now).await?;
-            run.note_progress(tx, now).await
+            let mut after = before.clone();
+            after.count("faltando", repairs.missing);
+            after.count("desatualizados", repairs.stale);
+            after.note_progress(tx, now).await?;
+            Ok::<_, JobError>(after)
         };
-        table.store().transact(work).await?;
+        *run = table.store().transact(work).await?;
     }
 }
 
@@ -249,27 +275,37 @@ async fn compare(
             }
             // The stream is ahead of the source's copy.
             (_, Some(known)) if known.version > row.version => {}
-            (None, Some(known)) if known.deleted == 0 => found.delete(subject)?,
+            (None, Some(known)) if known.deleted == 0 => {
+                found.delete(subject, Some(row.version))?;
+            }
+            (None, Some(known)) if known.version < row.version => {
+                let told = Some(row.version);
+                repairs.withdrawn.push(Extra { subject, told });
+            }
             (None, _) => {}
             (Some(contact), Some(known)) if known.version == row.version && known.deleted != 0 => {
                 // An earlier copy did not have whom this one has.
-                let is_lost = known.changed_ms < found.as_of.get();
+                let is_lost = known.changed_ms < found.as_of.complete.get();
                 if is_lost && known.is_for(Reason::Reconciliation) {
-                    found.missing += 1;
+                    repairs.missing += 1;
                     repairs.lost.push((subject, row.version, contact));
                 }
             }
             (Some(contact), Some(known)) if known.version == row.version => {
                 if !known.holds(&contact) {
-                    found.stale += 1;
+                    repairs.stale += 1;
                     repairs.spoilt.push((subject, row.version, contact));
                 }
             }
+            // Their deletion came after the source's word.
+            (Some(_), Some(known))
+                if known.deleted != 0 && known.recorded_ms >= found.as_of.complete.get() => {}
             (Some(contact), known) => {
                 let is_missing = known.is_none_or(|known| known.deleted != 0);
-                found.missing += u64::from(is_missing);
-                found.stale += u64::from(!is_missing);
-                let newer = repair(row.customer, row.version, contact, found.as_of);
+                repairs.missing += i64::from(is_missing);
+                repairs.stale += i64::from(!is_missing);
+                let as_of = found.as_of.complete;
+                let newer = repair(row.customer, row.version, contact, as_of);
                 repairs.newer.push(newer);
             }
         }
@@ -280,12 +316,16 @@ async fn compare(
 /// What a page of the source repairs.
 #[derive(Default)]
 struct Repairs {
+    missing: i64,
+    stale: i64,
     /// What database 2 has not heard of.
     newer: Vec<Change<Contact>>,
     /// What it holds otherwise under the same version: pseudonym, version, and what is right.
     spoilt: Vec<(String, i64, Contact)>,
     /// What an earlier comparison deleted because the source did not have it.
     lost: Vec<(String, i64, Contact)>,
+    /// Who is deleted already, and the source tells of a withdrawal that the stream has not told.
+    withdrawn: Vec<Extra>,
     /// Whose time was over, and the source still has them.
     expired: Vec<String>,
 }
@@ -344,11 +384,7 @@ const fn repair(
         customer,
         stamp: Stamp {
             version: Some(version),
-            place: Place {
-                partition: -1,
-                offset: 0,
-                recorded: as_of,
-            },
+            place: Place::outside_the_topic(as_of),
         },
         row: Some(contact),
     }
@@ -369,7 +405,7 @@ impl KeptRow {
 
 async fn kept_rows(store: &Store, subjects: &[String]) -> Result<Vec<KeptRow>, StoreError> {
     let sql = format!(
-        "SELECT subject, version, changed_ms, deleted, erased_for, name, phone, region \
+        "SELECT subject, version, recorded_ms, changed_ms, deleted, erased_for, name, phone, region \
          FROM contacts WHERE subject IN {}",
         placeholders(1, subjects.len())
     );
@@ -386,7 +422,7 @@ async fn find_extra_contacts(store: &Store, found: &mut Found) -> Result<(), Run
     let sql = "SELECT subject FROM contacts WHERE subject > ? AND deleted = 0 AND changed_ms < ? \
                ORDER BY subject LIMIT ?";
     found.seen.sort();
-    let as_of = found.as_of.get();
+    let as_of = found.as_of.complete.get();
     let mut after = String::new();
     loop {
         let rows: Vec<SubjectRow> = store
@@ -398,7 +434,7 @@ async fn find_extra_contacts(store: &Store, found: &mut Found) -> Result<(), Run
         after.clone_from(&last.subject);
         for row in rows {
             if !found.seen.contains(&row.subject) {
-                found.delete(row.subject)?;
+                found.delete(row.subject, None)?;
             }
         }
     }
@@ -412,22 +448,6 @@ async fn contacts(store: &Store) -> Result<u64, StoreError> {
     Ok(row.map_or(0, |row| u64::try_from(row.contacts).unwrap_or(0)))
 }
 
-/// Erases those of `subjects` that no change has touched since the comparison began.
-async fn erase_living(
-    tx: &Tx,
-    subjects: &[String],
-    began: UtcMillis,
-    now: UtcMillis,
-) -> Result<(), StoreError> {
-    let sql = format!(
-        "SELECT subject FROM contacts WHERE deleted = 0 AND changed_ms < ? AND subject IN {} \
-         ORDER BY subject{}",
-        placeholders(1, subjects.len()),
-        tx.for_update()
-    );
-    let mut keys = values![began.get()];
-    keys.extend(subjects.iter().map(|id| Value::from(id.as_str())));
-    let living: Vec<SubjectRow> = tx.all(&sql, keys).await?;
-    let living: Vec<String> = living.into_iter().map(|row| row.subject).collect();
-    erase(tx, &living, Reason::Reconciliation, now).await
+fn count(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }

@@ -41,7 +41,7 @@ pub async fn expire_contacts(
     attempt: &impl Attempt,
 ) -> Result<Counts, RunError> {
     let job = &TELESALES_EXPIRE_CONTACTS;
-    let counts = jobs::run(store, job, date, again, attempt, async |run| {
+    let outcome = jobs::run(store, job, date, again, attempt, async |run| {
         loop {
             let now = attempt.now().ok_or(RunError::OutOfTime)?;
             let by = now.min(run.date.end());
@@ -50,9 +50,10 @@ pub async fn expire_contacts(
             }
         }
     })
-    .await?;
+    .await;
+    // What was erased before a failure is gone as well.
     forget_pages(store).await;
-    Ok(counts)
+    outcome
 }
 
 /// One page; false when nothing more is past its time.
@@ -159,7 +160,8 @@ pub(super) async fn erase(
     receipts::write(tx, super::CONSUMER, &erased, now).await
 }
 
-/// Deletes at most a page of rows for which `condition` holds of `before`.
+/// Deletes at most a page of rows for which `condition` holds of `before`, and still holds when they
+/// are deleted: a customer may come back in between.
 async fn delete_page(
     tx: &Tx,
     table: &str,
@@ -173,9 +175,10 @@ async fn delete_page(
         return Ok(0);
     }
     let sql = format!(
-        "DELETE FROM {table} WHERE {key} IN {}",
+        "DELETE FROM {table} WHERE {condition} AND {key} IN {}",
         placeholders(1, rows.len())
     );
-    let keys = rows.into_iter().map(|row| Value::from(row.subject));
-    tx.execute(&sql, keys.collect()).await
+    let mut all = values![before.get()];
+    all.extend(rows.into_iter().map(|row| Value::from(row.subject)));
+    tx.execute(&sql, all).await
 }

@@ -9,7 +9,7 @@ use domain::{identity::CustomerId, time::UtcMillis};
 use sea_orm::{DbErr, FromQueryResult, QueryResult};
 use serde_json::{Map, Value, json};
 
-use super::reconciliation::{Source, SourceRow};
+use super::reconciliation::{AsOf, Source, SourceRow};
 use crate::{Store, StoreError, Tx, values};
 
 /// Columns of a view, by their names in the topic.
@@ -25,6 +25,10 @@ const UNREACHABLE: &str = "origem_inacessivel";
 const REFUSED: &str = "origem_recusou";
 /// Fields whose content telesales may find wrong.
 const OF_THE_CONTACT: [&str; 3] = ["nome", "telefone", "regiao"];
+
+/// A view may be of a replica that is behind: what came in the minutes before it is asked may be
+/// missing in it.
+const REPLICA_LAG_MS: i64 = 5 * 60_000;
 
 /// Whose row it is, and nothing else of it.
 struct Whose;
@@ -153,8 +157,11 @@ impl SqlView {
 }
 
 impl Source for &SqlView {
-    async fn as_of(&mut self, began: UtcMillis) -> Result<UtcMillis, &'static str> {
-        Ok(began)
+    async fn as_of(&mut self, began: UtcMillis) -> Result<AsOf, &'static str> {
+        Ok(AsOf {
+            complete: began.plus_millis(-REPLICA_LAG_MS),
+            latest: began,
+        })
     }
 
     async fn page(

@@ -257,3 +257,23 @@ async fn what_was_replaced_leaves_the_file_and_its_log_while_they_are_open() {
     }
     assert!(holds(folder.path(), "Albuquerque"));
 }
+
+#[tokio::test]
+async fn what_expired_leaves_the_file_although_the_job_was_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("banco2.sqlite");
+    let scene = Scene::open(&format!("sqlite://{}", file.display())).await;
+    let row = contact("Zulmira Quintanilha", "85987654321");
+    scene
+        .apply(&[change("zulmira", 1, 1, Some(row))], at(0))
+        .await;
+    let now = at(i64::from(RETENTION_DAYS + 1) * DAY_MS);
+    // Of the time to begin and of one page.
+    let clock = Hurried::new(now, 2);
+    let cut = expire_contacts(&scene.store, now.day(), true, &clock).await;
+    assert_eq!(cut.unwrap_err().code(), "out_of_time");
+    assert_eq!(scene.name_of("zulmira").await, None);
+    for value in ["Quintanilha", "5585987654321"] {
+        assert!(!holds(folder.path(), value), "{value}");
+    }
+}

@@ -2,6 +2,8 @@
 //! nobody is called twice or against their will.
 #![cfg(test)]
 
+use std::cell::Cell;
+
 use contracts::changes::Change;
 use domain::{
     changes::{Place, Stamp},
@@ -19,7 +21,9 @@ use testkit::databases;
 mod agents;
 mod erasure;
 mod not_to_be_called;
+mod racing;
 mod reconciling;
+mod reviving;
 mod schedules;
 
 const NOW_MS: i64 = 1_795_132_800_000;
@@ -127,6 +131,33 @@ impl Attempt for Clock {
 
     fn now(&self) -> Option<UtcMillis> {
         Some(self.0)
+    }
+}
+
+/// An attempt that is asked for the time so often, and then has none left.
+struct Hurried {
+    now: UtcMillis,
+    batches_left: Cell<u32>,
+}
+
+impl Hurried {
+    fn new(now: UtcMillis, batches: u32) -> Self {
+        Self {
+            now,
+            batches_left: Cell::new(batches),
+        }
+    }
+}
+
+impl Attempt for Hurried {
+    fn holder(&self) -> &str {
+        "test"
+    }
+
+    fn now(&self) -> Option<UtcMillis> {
+        let left = self.batches_left.get().checked_sub(1)?;
+        self.batches_left.set(left);
+        Some(self.now)
     }
 }
 

@@ -1,17 +1,21 @@
 //! Database 2 against the company's source.
 
 use super::*;
-use domain::telesales::{DELETION_DAYS, EXPIRED_DAYS, RETENTION_DAYS};
+use domain::{
+    jobs::TELESALES_RECONCILE,
+    telesales::{DELETION_DAYS, EXPIRED_DAYS, RETENTION_DAYS},
+    time::Day,
+};
 use sql_store::{
-    jobs::{Counts, RunError},
+    jobs::{self, Counts, RunError},
     telesales::{
-        reconciliation::{Limits, Source, SourceRow, reconcile},
+        reconciliation::{AsOf, Limits, Source, SourceRow, reconcile},
         retention::expire_contacts,
     },
 };
 
 /// A source in memory; it may fail after some pages.
-struct Rows {
+pub(crate) struct Rows {
     rows: Vec<SourceRow>,
     pages_left: usize,
     /// As of when it tells; of what was asked now, nothing.
@@ -19,7 +23,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(rows: Vec<SourceRow>) -> Self {
+    pub(crate) fn new(rows: Vec<SourceRow>) -> Self {
         Self {
             rows,
             pages_left: usize::MAX,
@@ -36,8 +40,12 @@ impl Rows {
 }
 
 impl Source for Rows {
-    async fn as_of(&mut self, began: UtcMillis) -> Result<UtcMillis, &'static str> {
-        Ok(self.written.unwrap_or(began))
+    async fn as_of(&mut self, began: UtcMillis) -> Result<AsOf, &'static str> {
+        let told = self.written.unwrap_or(began);
+        Ok(AsOf {
+            complete: told,
+            latest: told,
+        })
     }
 
     async fn page(
@@ -57,7 +65,7 @@ impl Source for Rows {
     }
 }
 
-fn row(id: &str, version: i64, contact: Option<Contact>) -> SourceRow {
+pub(crate) fn row(id: &str, version: i64, contact: Option<Contact>) -> SourceRow {
     SourceRow {
         customer: customer(id),
         version,
@@ -65,13 +73,17 @@ fn row(id: &str, version: i64, contact: Option<Contact>) -> SourceRow {
     }
 }
 
-async fn run(scene: &Scene, source: &mut Rows, now: UtcMillis) -> Result<Counts, RunError> {
+pub(crate) async fn run(
+    scene: &Scene,
+    source: &mut impl Source,
+    now: UtcMillis,
+) -> Result<Counts, RunError> {
     run_within(scene, source, 5, now).await
 }
 
 async fn run_within(
     scene: &Scene,
-    source: &mut Rows,
+    source: &mut impl Source,
     deleted_percent: u32,
     now: UtcMillis,
 ) -> Result<Counts, RunError> {
@@ -91,7 +103,7 @@ async fn run_within(
     .await
 }
 
-fn ana() -> Contact {
+pub(crate) fn ana() -> Contact {
     contact("Ana Lima", "11964166764")
 }
 
@@ -171,6 +183,77 @@ async fn a_broken_source_deletes_nothing() {
             .await
             .unwrap();
         assert_eq!(few["sobrando"], 10);
+    }
+}
+
+async fn ledger(scene: &Scene, day: Day) -> (String, Counts) {
+    let rows = jobs::history(&scene.store, TELESALES_RECONCILE.name, day, day, 1).await;
+    let row = rows.unwrap().remove(0);
+    let counts = serde_json::from_str(&row.counts).unwrap();
+    (row.error.unwrap_or(row.status), counts)
+}
+
+#[tokio::test]
+async fn a_comparison_that_would_delete_too_much_tells_what_it_repaired() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        let mut known: Vec<_> = (0..20)
+            .map(|number| change(&format!("c{number:02}"), 1, 1, Some(ana())))
+            .collect();
+        known.push(change("stale", 1, 1, Some(ana())));
+        scene.apply(&known, at(0)).await;
+        let bia = || Some(contact("Bia", "21964166764"));
+        let rows = vec![row("missing", 1, bia()), row("stale", 2, bia())];
+        let refused = run(&scene, &mut Rows::new(rows), at(DAY_MS)).await;
+        assert_eq!(refused.unwrap_err().code(), "exclusoes_demais");
+        let (error, counts) = ledger(&scene, at(DAY_MS).day()).await;
+        assert_eq!(error, "exclusoes_demais", "{}", database.label());
+        let told = ["origem", "faltando", "desatualizados"].map(|name| counts[name]);
+        assert_eq!(told, [2, 1, 1]);
+        let withdrawn = known[..20].iter().map(|change| SourceRow {
+            customer: change.customer.clone(),
+            version: 9,
+            contact: None,
+        });
+        let mut source = Rows::new(withdrawn.collect());
+        let refused = run(&scene, &mut source, at(2 * DAY_MS)).await;
+        assert_eq!(refused.unwrap_err().code(), "exclusoes_demais");
+        let (_, counts) = ledger(&scene, at(2 * DAY_MS).day()).await;
+        assert_eq!(counts["origem"], 20);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_goes_on_counts_nothing_twice() {
+    for database in databases().await {
+        let scene = Scene::open(database.url()).await;
+        let ids: Vec<String> = (0..1_200).map(|number| format!("c{number:05}")).collect();
+        let known: Vec<_> = ids.iter().map(|id| change(id, 1, 1, Some(ana()))).collect();
+        scene.apply(&known, at(0)).await;
+        let rows = || {
+            Rows::new(vec![
+                row("c00000", 1, Some(ana())),
+                row("new", 1, Some(ana())),
+            ])
+        };
+        let limits = Limits {
+            deleted_percent: 100,
+            deleted_at_least: 0,
+        };
+        let now = at(DAY_MS);
+        let attempt = async |batches| {
+            let (date, clock) = ((now.day(), true), Hurried::new(now, batches));
+            let (table, key) = (&scene.table, pseudonyms());
+            reconcile(table, &key, &mut rows(), limits, date, &clock).await
+        };
+        // Of the time to begin, of two pages and of the first deletions.
+        let cut = attempt(5).await.unwrap_err();
+        assert_eq!(cut.code(), "out_of_time", "{}", database.label());
+        let living = scene.count("contacts WHERE deleted = 0").await;
+        assert!((2..1_200).contains(&living), "{living}");
+        let counts = attempt(100).await.unwrap();
+        let told = ["origem", "faltando", "sobrando"].map(|name| counts[name]);
+        assert_eq!(told, [2, 1, 1_199]);
     }
 }
 
