@@ -49,7 +49,7 @@ impl Projection for Telesales {
             return Ok(None);
         };
         let region = region
-            .or(phone.region())
+            .or_else(|| phone.region())
             .ok_or(BadMessage::invalid("telefone", "must have a DDD"))?;
         Ok(Some(Contact {
             name,

@@ -195,7 +195,7 @@ impl Phone {
         let mobile = number.len() == 9 && number.starts_with('9');
         let fixed = number.len() == 8 && number.starts_with(['2', '3', '4', '5']);
         if area_exists && (mobile || fixed) {
-            Ok(Self(format!("+55{national}")))
+            Ok(Self(["+55", national].concat()))
         } else {
             Err(RULE)
         }

@@ -59,6 +59,10 @@ impl<R> Batch<R> {
             records: 0,
         }
     }
+
+    fn is_full(&self, records: usize) -> bool {
+        self.records >= records || self.letter_bytes >= LETTER_BYTES
+    }
 }
 
 /// What the polling thread works with.
@@ -88,10 +92,13 @@ impl<P: Projection, S: ChangeStore<P::Row>> Poller<P, S> {
             if batch.records == 0 {
                 begun = Instant::now();
             }
-            self.look(POLL_WAIT, &mut batch)?;
-            let is_full = batch.records >= full || batch.letter_bytes >= LETTER_BYTES;
+            // What is there already is taken without asking the clock for each record.
+            let mut wait = POLL_WAIT;
+            while self.look(wait, &mut batch)? && !batch.is_full(full) {
+                wait = Duration::ZERO;
+            }
             let is_due = batch.records > 0 && begun.elapsed() >= self.settings.batch_wait;
-            if is_full || is_due {
+            if batch.is_full(full) || is_due {
                 match self.hand_over(batch, batches)? {
                     Some(next) => batch = next,
                     None => return Ok(()),

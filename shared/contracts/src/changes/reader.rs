@@ -176,7 +176,7 @@ impl<'de> Taken<'de> {
         match self.slots.get(slot).and_then(Option::as_ref) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Text(text)) => {
-                Ok(Some(text.as_ref()).filter(|text| !text.trim().is_empty()))
+                Ok(Some(text.as_ref()).filter(|text| !text.trim_start().is_empty()))
             }
             Some(Value::Agreed(_) | Value::Unsaid | Value::Wrong) => {
                 Err(BadMessage::invalid(name, "must be a text"))
