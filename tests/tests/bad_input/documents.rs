@@ -1,14 +1,17 @@
 //! A MongoDB that can't be reached, or whose URI is wrong: the log of the deployed binary says so and
 //! shows neither user, password nor address.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
-use std::thread;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::shop::SECRET;
 
@@ -53,75 +56,54 @@ impl Function {
     }
 
     /// What it answers to an event, and what it logs.
-    fn answer(&self, event: &str) -> (String, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    async fn answer(&self, event: &str) -> (String, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
-        let (sender, answers) = channel();
-        let event = event.to_owned();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (sender, event) = (sender.clone(), event.clone());
-                thread::spawn(move || serve(stream, &sender, &event));
-            }
-        });
+        let (sender, mut answers) = mpsc::channel(1);
+        let served = axum::serve(listener, runtime_api(event.to_owned(), sender));
+        let serving = tokio::spawn(async move { served.await });
         let mut child = self.command(&address).spawn().expect("starts");
-        let answer = answers.recv_timeout(LIMIT);
+        let answer = timeout(LIMIT, answers.recv()).await;
         child.kill().expect("ends");
         let output = child.wait_with_output().expect("ended");
+        serving.abort();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said).into_owned();
-        (answer.unwrap_or_else(|_| panic!("no answer: {said}")), said)
+        let answer = answer.ok().flatten();
+        (answer.unwrap_or_else(|| panic!("no answer: {said}")), said)
     }
 }
 
 /// Gives the event once, then waits for ever.
-fn serve(stream: TcpStream, answers: &Sender<String>, event: &str) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut writer = stream;
-    let mut is_given = false;
-    loop {
-        let mut request = String::new();
-        if reader.read_line(&mut request).ok()? == 0 {
-            return None;
-        }
-        let mut length = 0;
-        loop {
-            let mut header = String::new();
-            reader.read_line(&mut header).ok()?;
-            let header = header.trim().to_ascii_lowercase();
-            if let Some(value) = header.strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
-            }
-            if header.is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        if request.contains("/invocation/next") && !is_given {
-            is_given = true;
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: um\r\n\
-                 lambda-runtime-deadline-ms: 4102444800000\r\n\
-                 lambda-runtime-invoked-function-arn: arn\r\n\
-                 content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-                event.len()
-            );
-            writer.write_all(head.as_bytes()).ok()?;
-            writer.write_all(event.as_bytes()).ok()?;
-        } else if !request.contains("/invocation/next") {
-            answers.send(String::from_utf8(body).ok()?).ok()?;
-            let accepted = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
-            writer.write_all(accepted.as_bytes()).ok()?;
-        }
-    }
+fn runtime_api(event: String, answers: mpsc::Sender<String>) -> Router {
+    let waiting = Arc::new(Mutex::new(Some(event)));
+    let next = get(async move || {
+        let Some(event) = waiting.lock().expect("no panic").take() else {
+            return std::future::pending().await;
+        };
+        let headers = [
+            ("lambda-runtime-aws-request-id", "um"),
+            ("lambda-runtime-deadline-ms", "4102444800000"),
+            ("lambda-runtime-invoked-function-arn", "arn"),
+        ];
+        (headers, event)
+    });
+    let take = post(async move |answer: String| {
+        answers.send(answer).await.expect("somebody waits");
+        StatusCode::ACCEPTED
+    });
+    let invocation = "/2018-06-01/runtime/invocation";
+    Router::new()
+        .route(&format!("{invocation}/next"), next)
+        .route(&format!("{invocation}/um/{{outcome}}"), take)
 }
 
-#[test]
-fn a_mongodb_that_is_away_is_logged_without_its_uri() {
+#[tokio::test]
+async fn a_mongodb_that_is_away_is_logged_without_its_uri() {
     let uri = testkit::unreachable_mongodb(SECRET, SECRET);
     let event = testkit::event_text("ingest-customer-events", "accepted-bare");
-    let (answer, said) = Function::new("ingest-customer-events", &uri).answer(&event);
+    let function = Function::new("ingest-customer-events", &uri);
+    let (answer, said) = function.answer(&event).await;
     assert!(answer.contains("itemIdentifier"), "{answer}");
     assert!(said.contains("MongoDB is not reachable"), "{said}");
     let address = uri
