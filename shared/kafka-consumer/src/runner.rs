@@ -118,13 +118,15 @@ where
     P: Projection + 'static,
     P::Row: Columns + Send + 'static,
 {
+    // Before anything that takes time: as a container's first process it would not hear a SIGTERM.
+    let stopping = stop_on_signal()?;
     logging::start(P::NAME);
     // What was replaced or erased before a sudden end is still to leave SQLite's file.
     forget_pages(&store).await;
     let table = ProjectionTable::<P::Row>::new(store.clone(), keys.pseudonyms, P::NAME);
     let consumer = Consumer::<P, _>::new(Shape::parse::<P>(mapping)?, table, clock::now);
     let letters = KafkaDeadLetters::new(&settings, keys.seal);
-    let outcome = run(settings, consumer, letters).await;
+    let outcome = run_until(stopping, settings, consumer, letters).await;
     forget_pages(&store).await;
     outcome
 }
@@ -134,6 +136,20 @@ where
 /// # Errors
 /// When Kafka or the health endpoint can't be set up.
 pub async fn run<P, S>(
+    settings: Settings,
+    consumer: Consumer<P, S>,
+    letters: KafkaDeadLetters,
+) -> Result<(), RunError>
+where
+    P: Projection + 'static,
+    P::Row: Send + 'static,
+    S: ChangeStore<P::Row> + Send + Sync + 'static,
+{
+    run_until(stop_on_signal()?, settings, consumer, letters).await
+}
+
+async fn run_until<P, S>(
+    stopping: watch::Receiver<bool>,
     settings: Settings,
     consumer: Consumer<P, S>,
     letters: KafkaDeadLetters,
@@ -153,7 +169,6 @@ where
     let context = settings.cluster.context();
     let kafka: Arc<Member> = Arc::new(group_member(&settings).create_with_context(context)?);
     kafka.subscribe(&[&settings.topic])?;
-    let stopping = stop_on_signal().map_err(RunError::Signals)?;
     let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
     let consumer = Arc::new(consumer);
     let poller = Poller {
@@ -244,9 +259,10 @@ pub(crate) fn group_member(settings: &Settings) -> ClientConfig {
 }
 
 /// Turns true at SIGTERM or Ctrl-C.
-fn stop_on_signal() -> std::io::Result<watch::Receiver<bool>> {
-    let mut terminate = unix::signal(unix::SignalKind::terminate())?;
-    let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
+fn stop_on_signal() -> Result<watch::Receiver<bool>, RunError> {
+    let listen = |kind| unix::signal(kind).map_err(RunError::Signals);
+    let mut terminate = listen(unix::SignalKind::terminate())?;
+    let mut interrupt = listen(unix::SignalKind::interrupt())?;
     let (asked, stopping) = watch::channel(false);
     tokio::spawn(async move {
         tokio::select! {

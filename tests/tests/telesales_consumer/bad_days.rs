@@ -21,6 +21,8 @@ const WORKS_SOON: Duration = Duration::from_secs(4);
 const AT_WORK: usize = 20;
 const WORKS: Duration = Duration::from_secs(30);
 const CONSUMED: Duration = Duration::from_secs(60);
+/// Where no broker listens.
+const NOBODY: &str = "127.0.0.1:1";
 
 fn stream(seed: u64, customers: usize, records: usize) -> Stream {
     let now_ms = lambda_kit::clock::now().get();
@@ -71,6 +73,21 @@ async fn members_that_join_and_leave_and_a_broker_that_stops_lose_nothing() {
         }
         verify(&scene, &stream, &coordinates).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_asked_to_end_while_it_looks_for_a_broker_ends_in_order() {
+    let Some(kafka) = kafka() else {
+        eprintln!("FEIRA_KAFKA_BROKERS is not set: no Kafka to consume from");
+        return;
+    };
+    let mut topic = Topic::create(kafka.brokers(), &kafka.name("clientes")).await;
+    topic.brokers = NOBODY.to_owned();
+    let scene = Scene::new(topic, databases().await.remove(0)).await;
+    let member = scene.member(None);
+    member.until_it_hears();
+    assert!(!member.is_up().await, "{}", member.told());
+    end(member);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -155,8 +155,25 @@ impl Member {
         self.child.wait().unwrap();
     }
 
+    /// Waits until SIGTERM is heard, as it is from the very start on.
+    pub fn until_it_hears(&self) {
+        const SIGTERM: u64 = 1 << 14;
+        let status = format!("/proc/{}/status", self.child.id());
+        let began = Instant::now();
+        let hears = || {
+            let status = fs::read_to_string(&status).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            u64::from_str_radix(caught.unwrap().trim(), 16).unwrap() & SIGTERM > 0
+        };
+        while !hears() {
+            assert!(began.elapsed() < STOP_LIMIT, "deaf: {}", self.told());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// SIGTERM, and the end.
     pub fn terminate(mut self) -> ExitStatus {
+        self.until_it_hears();
         let id = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(asked.success(), "it had ended: {}", self.told());
@@ -184,6 +201,11 @@ impl Member {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Whether its health endpoint answers.
+    pub async fn is_up(&self) -> bool {
+        reqwest::get(&self.health).await.is_ok()
+    }
+
     /// How many records it has applied, by its health endpoint, which must say that it is well.
     pub async fn applied(&self) -> u64 {
         let answer = reqwest::get(&self.health).await.unwrap();
@@ -202,8 +224,7 @@ impl Member {
     pub async fn works_within(&self, limit: Duration) -> bool {
         let began = Instant::now();
         while began.elapsed() < limit {
-            let is_up = reqwest::get(&self.health).await.is_ok();
-            if is_up && self.applied().await > 0 {
+            if self.is_up().await && self.applied().await > 0 {
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
