@@ -85,7 +85,8 @@ async fn consume_nowhere() -> Outcome<()> {
     let consumer = Consumer::<Telesales, _>::new(shape, Nowhere, clock::now);
     let seal = SealKey::new(KEY.as_bytes()).ok_or("a key")?;
     let letters = KafkaDeadLetters::new(&settings, seal);
-    Ok(kafka_consumer::run(settings, consumer, letters).await?)
+    let stopping = kafka_consumer::stop_on_signal()?;
+    Ok(kafka_consumer::run(stopping, settings, consumer, letters).await?)
 }
 
 async fn compare(records: usize) -> Outcome<()> {

@@ -16,5 +16,5 @@ mod settings;
 pub use kafka_settings::BadSettings;
 pub use letters::{KafkaDeadLetters, LETTER_DAYS, LONGEST_LETTER_DAYS};
 pub use replay::{Replayed, replay_letters};
-pub use runner::{Keys, RunError, run, start};
+pub use runner::{Keys, RunError, run, start, stop_on_signal};
 pub use settings::Settings;

@@ -29,6 +29,8 @@ use crate::{RunError, Settings, health::Health, letters::event_json, runner::Mem
 
 /// Longest time without a look at Kafka.
 const POLL_WAIT: Duration = Duration::from_millis(10);
+/// Records that are taken, where they are there already, without asking the clock for each.
+const LOOKS: usize = 64;
 /// The group drops a member that polls less often than every five minutes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const BUSY_WAIT: Duration = Duration::from_millis(1);
@@ -92,9 +94,11 @@ impl<P: Projection, S: ChangeStore<P::Row>> Poller<P, S> {
             if batch.records == 0 {
                 begun = Instant::now();
             }
-            // What is there already is taken without asking the clock for each record.
             let mut wait = POLL_WAIT;
-            while self.look(wait, &mut batch)? && !batch.is_full(full) {
+            for _ in 0..LOOKS {
+                if !self.look(wait, &mut batch)? || batch.is_full(full) {
+                    break;
+                }
                 wait = Duration::ZERO;
             }
             let is_due = batch.records > 0 && begun.elapsed() >= self.settings.batch_wait;

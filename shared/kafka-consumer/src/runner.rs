@@ -126,29 +126,17 @@ where
     let table = ProjectionTable::<P::Row>::new(store.clone(), keys.pseudonyms, P::NAME);
     let consumer = Consumer::<P, _>::new(Shape::parse::<P>(mapping)?, table, clock::now);
     let letters = KafkaDeadLetters::new(&settings, keys.seal);
-    let outcome = run_until(stopping, settings, consumer, letters).await;
+    let outcome = run(stopping, settings, consumer, letters).await;
     forget_pages(&store).await;
     outcome
 }
 
-/// Consumes until SIGTERM or Ctrl-C: what was read by then is applied and committed.
+/// Consumes until `stopping` turns true ([`stop_on_signal`]): what was read by then is applied and
+/// committed.
 ///
 /// # Errors
 /// When Kafka or the health endpoint can't be set up.
 pub async fn run<P, S>(
-    settings: Settings,
-    consumer: Consumer<P, S>,
-    letters: KafkaDeadLetters,
-) -> Result<(), RunError>
-where
-    P: Projection + 'static,
-    P::Row: Send + 'static,
-    S: ChangeStore<P::Row> + Send + Sync + 'static,
-{
-    run_until(stop_on_signal()?, settings, consumer, letters).await
-}
-
-async fn run_until<P, S>(
     stopping: watch::Receiver<bool>,
     settings: Settings,
     consumer: Consumer<P, S>,
@@ -259,7 +247,10 @@ pub(crate) fn group_member(settings: &Settings) -> ClientConfig {
 }
 
 /// Turns true at SIGTERM or Ctrl-C.
-fn stop_on_signal() -> Result<watch::Receiver<bool>, RunError> {
+///
+/// # Errors
+/// When the operating system gives no signals.
+pub fn stop_on_signal() -> Result<watch::Receiver<bool>, RunError> {
     let listen = |kind| unix::signal(kind).map_err(RunError::Signals);
     let mut terminate = listen(unix::SignalKind::terminate())?;
     let mut interrupt = listen(unix::SignalKind::interrupt())?;

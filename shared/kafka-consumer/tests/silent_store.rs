@@ -18,6 +18,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
 };
 use sql_store::{StoreError, projection::Applied};
+use tokio::sync::watch;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -76,8 +77,9 @@ async fn a_store_that_does_not_answer_is_asked_again() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
+    let (_never, stopping) = watch::channel(false);
     tokio::select! {
-        ended = kafka_consumer::run(settings, consumer, letters) => panic!("{ended:?}"),
+        ended = kafka_consumer::run(stopping, settings, consumer, letters) => panic!("{ended:?}"),
         outcome = tokio::time::timeout(LIMIT, applied) => outcome.unwrap(),
     }
     assert_eq!(store.asked.load(Ordering::Relaxed), 2);
